@@ -1,0 +1,1 @@
+"""What an account can be asked to do, one family a file."""

@@ -1,0 +1,1 @@
+"""The emailengine command and its sub-commands."""

@@ -1,0 +1,1 @@
+"""Small tools without domain words: waiting, limits, time, secrets, logs, counters."""

@@ -1,0 +1,1 @@
+"""IMAP over a transport: one connection, its commands, one session."""

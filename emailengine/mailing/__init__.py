@@ -1,0 +1,1 @@
+"""What a REST call asks of a mailbox."""

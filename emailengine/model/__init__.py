@@ -1,0 +1,1 @@
+"""The shape of everything that crosses an edge: REST, webhooks, Redis records."""

@@ -1,0 +1,1 @@
+"""Dialling: names, addresses, TLS policies, deadlines."""

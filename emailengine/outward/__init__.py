@@ -1,0 +1,1 @@
+"""Outgoing HTTP with deadlines, size limits and an address policy."""

@@ -1,0 +1,1 @@
+"""SMTP over a transport: one message handed to one server."""

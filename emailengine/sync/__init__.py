@@ -1,0 +1,1 @@
+"""Mailbox arithmetic: what changed between what we know and what we see. Pure."""

@@ -1,0 +1,1 @@
+"""Protocol text: bytes in, values out; no transport, no clock, no reactor."""
