@@ -103,7 +103,7 @@ class InOrder(MultiService):
     """
 
     def __init__(self, on_failure: Callable[[Exception], None]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._on_failure = on_failure
         self._begun: list[IService] = []
         self._tasks = Tasks("services")
