@@ -57,8 +57,8 @@ _NAMES = {
         utkast, kladd, kladder, luonnokset, mustandid, uzmetumi, melnraksti, juodraščiai, szkice, kopie robocze, wersje
         robocze, koncepty, rozepsané, osnutki, skice, nacrti, vázlatok, ciorne, taslak, taslaklar, qaralamalar, drög,
         draf, konsep, thư nháp, bản thảo, черновики, чернетки, чарнавікі, чернови, нацрти, πρόχειρα, προσχέδια, טיוטות,
-        المسودات, مسودات, پیش\u200cنویس\u200cها, ड्राफ़्ट, খসড়া, ฉบับร่าง, ร่าง, მონახაზები, 草稿, 草稿箱, 草稿匣, 下書き, 임시 보관함,
-        초안
+        المسودات, مسودات, پیش\u200cنویس\u200cها, ड्राफ़्ट, খসড়া, ฉบับร่าง, ร่าง, მონახაზები, 草稿, 草稿箱, 草稿匣, 下書き,
+        임시 보관함, 초안
     """,
     "\\Archive": """
         archive, archives, archiv, archief, archivo, archivos, archivio, arquivo, arquivos, arxiu, arkiv, arkiver,
