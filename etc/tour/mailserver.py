@@ -4,8 +4,8 @@
     mailserver.py [--dir DIR]
 
 Two mailboxes, alice@example.test and bob@example.test, password `secret`. IMAP with STARTTLS on port 1143 and TLS on
-1993, SMTP submission on port 1587, all on 127.0.0.1 with a certificate of their own. Runs in the foreground; Ctrl-C ends
-it. Needs Debian's dovecot-imapd and dovecot-lmtpd, openssl, and Python's aiosmtpd. For trying things out only.
+1993, SMTP submission on port 1587, all on 127.0.0.1 with a certificate of their own. Runs in the foreground; Ctrl-C
+ends it. Needs Debian's dovecot-imapd and dovecot-lmtpd, openssl, and Python's aiosmtpd. For trying things out only.
 """
 
 from __future__ import annotations
