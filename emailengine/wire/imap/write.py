@@ -1,0 +1,229 @@
+"""Commands as pieces of text and literals, made so that no value can become syntax (RFC 9051 section 9).
+
+Every function here gives something that can stand in a command as it is, or raises WeMisusedProtocol. A command is a
+list of pieces: `command(b"SELECT", mailbox(name))`. Only the connection knows the server's literal extensions: it calls
+`render`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from emailengine.wire.errors import WeMisusedProtocol
+from emailengine.wire.imap import mutf7
+from emailengine.wire.imap.tokens import Literal as Literal
+from emailengine.wire.imap.tokens import Piece as Piece
+from emailengine.wire.imap.uidset import UidSet
+
+LITERAL_MINUS_LIMIT = 4096
+"""RFC 7888 5: with LITERAL- only literals up to this size go out unasked."""
+
+LONGEST_QUOTED = 1000
+"""Above this a string goes as a literal: some servers read command lines into small buffers."""
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,1000}")  # ASTRING-CHAR
+_UNQUOTABLE = re.compile(rb"[^\x20-\x7e]")
+_FLAG = re.compile(r"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,200}")
+_SET = re.compile(r"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?)*|\$")
+_ITEM = re.compile(
+    r"[A-Z0-9.\-]+(?:\[[A-Z0-9.\- ()\"_]*\](?:<[0-9]+(?:\.[0-9]+)?>)?)?(?: ?\([A-Z0-9 ]*\))?", re.IGNORECASE
+)
+_FIELD = re.compile(rb"[!#$&'+\-./0-9;<=>?@A-Z^_`a-z|}~]{1,200}")  # ftext that is an astring, too
+
+
+class LiteralMode(Enum):
+    """How the server takes literals: asked for one by one, or at once (RFC 7888 LITERAL-, LITERAL+)."""
+
+    SYNCHRONIZING = ""
+    MINUS = "LITERAL-"
+    PLUS = "LITERAL+"
+
+
+def command(*parts: Piece | Sequence[Piece]) -> list[Piece]:
+    """Join parts with single spaces into the pieces of one command. Each part is one piece or a list of them."""
+    return _joined(parts, b" ")
+
+
+def parenthesised(parts: Iterable[Piece | Sequence[Piece]]) -> list[Piece]:
+    """The parts as a list: `(a b c)`."""
+    return _merged([b"(", *_joined(parts, b" "), b")"])
+
+
+def astring(text: str | bytes) -> Piece:
+    """
+    Any string in its shortest form: an atom, a quoted string, or a literal for what neither can hold.
+
+    Text goes as UTF-8. Raises WeMisusedProtocol for NUL, which no string can hold.
+    """
+    raw = _octets(text)
+    if _ATOM.fullmatch(raw) and raw.upper() != b"NIL":
+        return raw
+    return string(raw)
+
+
+def string(text: str | bytes) -> Piece:
+    """As `astring`, but never an atom."""
+    raw = _octets(text)
+    if b"\0" in raw:
+        raise WeMisusedProtocol("a string cannot hold NUL")
+    if len(raw) > LONGEST_QUOTED or _UNQUOTABLE.search(raw):
+        return Literal(raw)
+    return b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def quoted(text: str | bytes) -> bytes:
+    """A quoted string. Raises WeMisusedProtocol for line breaks, other control characters and 8-bit text."""
+    written = string(text)
+    if isinstance(written, Literal):
+        raise WeMisusedProtocol("this text cannot stand between quotes")
+    return written
+
+
+def nstring(text: str | bytes | None) -> Piece:
+    """A string, or NIL for None."""
+    return b"NIL" if text is None else string(text)
+
+
+def mailbox(name: str | bytes) -> Piece:
+    """A mailbox by its name, which is encoded, or by its raw name, which is not. Wildcards in it stay wildcards."""
+    return string(mutf7.encode(name) if isinstance(name, str) else name)
+
+
+def number(value: int) -> bytes:
+    """A number from 0 to 2**63 - 1."""
+    if not 0 <= value < 1 << 63:
+        raise WeMisusedProtocol("a number is out of range")
+    return b"%d" % value
+
+
+def sequence(uids: UidSet | str) -> bytes:
+    """A set of UIDs or sequence numbers; as a text it may hold `*`, or be `$` (RFC 5182)."""
+    written = str(uids)
+    if not _SET.fullmatch(written):
+        raise WeMisusedProtocol("a set of messages is empty or malformed")
+    return written.encode("ascii")
+
+
+def flag(name: str) -> bytes:
+    r"""A flag or keyword: `\Seen`, `$Forwarded`."""
+    if not _FLAG.fullmatch(name):
+        raise WeMisusedProtocol("a flag must be a plain word, with or without a backslash before it")
+    return name.encode("ascii")
+
+
+def flag_list(names: Iterable[str]) -> bytes:
+    """Flags in parentheses; `()` for none."""
+    return b"(" + b" ".join([flag(one) for one in names]) + b")"
+
+
+def item(name: str) -> bytes:
+    """One FETCH or STATUS item by its usual text: `UID`, `BODY.PEEK[1.2]<0.65536>`, `BODY.PEEK[HEADER.FIELDS (TO)]`."""
+    if not _ITEM.fullmatch(name):
+        raise WeMisusedProtocol("not the name of an item")
+    return name.encode("ascii")
+
+
+def items(names: Sequence[str]) -> bytes:
+    """Items in parentheses."""
+    if not names:
+        raise WeMisusedProtocol("no items to ask for")
+    return b"(" + b" ".join([item(one) for one in names]) + b")"
+
+
+def header_fields(names: Iterable[str], *, part: str = "", leave_out: bool = False) -> str:
+    """The item for some header fields, or for all others: `BODY.PEEK[HEADER.FIELDS (SUBJECT FROM)]`."""
+    wanted = [_octets(one) for one in names]
+    if not wanted or not all(_FIELD.fullmatch(one) for one in wanted):
+        raise WeMisusedProtocol("not the names of header fields")
+    prefix = f"{part}." if part else ""
+    what = "HEADER.FIELDS.NOT" if leave_out else "HEADER.FIELDS"
+    return f"BODY.PEEK[{prefix}{what} ({b' '.join(wanted).decode('ascii').upper()})]"
+
+
+def date(seconds: float) -> bytes:
+    """The day in UTC, as SEARCH wants it: `4-Mar-2026`."""
+    day = _moment(seconds)
+    return b"%d-%s-%04d" % (day.day, _MONTHS[day.month - 1].encode(), day.year)
+
+
+def date_time(seconds: float) -> bytes:
+    """The moment in UTC, as APPEND wants it: `"04-Mar-2026 09:15:02 +0000"`, quotes included."""
+    at = _moment(seconds)
+    month = _MONTHS[at.month - 1].encode()
+    return b'"%02d-%s-%04d %02d:%02d:%02d +0000"' % (at.day, month, at.year, at.hour, at.minute, at.second)
+
+
+def render(tag: bytes, pieces: Sequence[Piece], mode: LiteralMode) -> list[list[bytes]]:
+    """
+    The octets to send: bursts of chunks, the line end of the last included.
+
+    Send the first burst at once and each further one after a continuation (`+`). If the server answers NO or BAD
+    instead, the rest is not sent. Chunks are not joined, so a large literal is not copied.
+    """
+    bursts: list[list[bytes]] = [[]]
+    text = [tag, b" "]
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            text.append(piece)
+            continue
+        size = len(piece.data)
+        unasked = mode is LiteralMode.PLUS or (mode is LiteralMode.MINUS and size <= LITERAL_MINUS_LIMIT)
+        text.append(b"%s{%d%s}\r\n" % (b"~" if piece.binary else b"", size, b"+" if unasked else b""))
+        bursts[-1].append(b"".join(text))
+        text = []
+        if not unasked:
+            bursts.append([])
+        if piece.data:
+            bursts[-1].append(piece.data)
+    text.append(b"\r\n")
+    bursts[-1].append(b"".join(text))
+    return bursts
+
+
+def _joined(parts: Iterable[Piece | Sequence[Piece]], between: bytes) -> list[Piece]:
+    flat: list[Piece] = []
+    for part in parts:
+        if flat:
+            flat.append(between)
+        if isinstance(part, bytes | Literal):
+            flat.append(part)
+        else:
+            flat.extend(part)
+    return _merged(flat)
+
+
+def _merged(pieces: Iterable[Piece]) -> list[Piece]:
+    merged: list[Piece] = []
+    run: list[bytes] = []
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            run.append(piece)
+            continue
+        if run:
+            merged.append(b"".join(run))
+            run = []
+        merged.append(piece)
+    if run:
+        merged.append(b"".join(run))
+    return merged
+
+
+def _octets(text: str | bytes) -> bytes:
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise WeMisusedProtocol("a text with half a character (a lone surrogate)") from None
+
+
+def _moment(seconds: float) -> datetime:
+    try:
+        return _EPOCH + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        raise WeMisusedProtocol("a date outside the years 1 to 9999") from None
