@@ -111,7 +111,7 @@ _BARE = re.compile(rb"[^\s<>\"(),:;\\\[\]@]+@[^\s<>\"(),:;\\\[\]@]+\Z")
 _INVOLVED = re.compile(rb'["(:;\\]')
 # Quoted string, angle brackets, encoded word, separator, start of a comment, or anything else.
 _TOKEN = re.compile(
-    rb"""("(?:[^"\\]|\\.)*"?)|<([^<>]*)>?|(=\?[^\s?]+\?[bBqQ]\?[^?]*\?=)|([,;:])|(\()|(\s+)|([^\s",;:<(@]+|.)""",
+    rb"""("(?:[^"\\]|\\.)*"?)|<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>?|(=\?[^\s?]+\?[bBqQ]\?[^?]*\?=)|([,;:])|(\()|(\s+)|([^\s",;:<(@]+|.)""",
     re.DOTALL,
 )
 _COMMENT = re.compile(rb"\\.|[()]", re.DOTALL)
@@ -160,17 +160,20 @@ def _parse_addresses(raw: bytes) -> list[Mailbox]:
     comment: list[bytes] = []
     address: bytes | None = None
 
-    def close() -> None:
-        nonlocal address
+    after = False  # behind an address, with no separator since: a name there, without an address, is no mailbox
+
+    def close(separated: bool) -> None:
+        nonlocal address, after
         words = b"".join(name).strip()
         if address is None and words:
             address, words = _find_address(words)
         label = words or b" ".join(comment)
-        if address or label:
+        if address or (label and not after):
             found.append(Mailbox(decode_header(label), _address(address or b"")))
         name.clear()
         comment.clear()
         address = None
+        after = not separated
 
     at = 0
     while at < len(raw):
@@ -186,22 +189,25 @@ def _parse_addresses(raw: bytes) -> list[Mailbox]:
                 name.clear()
                 comment.clear()
         elif separator is not None:
-            close()
+            close(True)
         elif opening is not None:
             inside, at = _comment(raw, at)
             comment.append(inside)
         elif angle is not None:
             if address is not None:
-                close()
+                close(False)
             address = angle
-        elif quoted is not None:
-            # A quoted local part stays as it is written; a name loses its quotes.
-            name.append(quoted if raw[at : at + 1] == b"@" else _UNQUOTE.sub(rb"\1", quoted[1:].removesuffix(b'"')))
         elif blank is not None:
             name.append(b" ")
-        else:
-            name.append(encoded if encoded is not None else other)
-    close()
+            continue
+        elif address is not None:
+            close(False)
+        if quoted is not None:
+            # A quoted local part stays as it is written; a name loses its quotes.
+            name.append(quoted if raw[at : at + 1] == b"@" else _UNQUOTE.sub(rb"\1", quoted[1:].removesuffix(b'"')))
+        elif encoded is not None or other is not None:
+            name.append(encoded or other)
+    close(True)
     return found
 
 
