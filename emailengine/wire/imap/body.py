@@ -10,6 +10,9 @@ from collections.abc import Iterator
 
 from attrs import define, field, frozen
 
+from emailengine.wire.imap import tokens
+from emailengine.wire.imap.tokens import Token
+
 
 @frozen
 class Address:
@@ -86,3 +89,170 @@ class Part:
             yield one, parents
             inside = (*parents, one)
             waiting.extend((child, inside) for child in reversed(one.children))
+
+
+def envelope(tree: Token) -> Envelope | None:
+    """The envelope a token tree says; None if it is no list."""
+    if not isinstance(tree, list):
+        return None
+    told = [*tree, *[None] * (10 - len(tree))]
+    return Envelope(
+        _octets(told[0]),
+        _octets(told[1]),
+        _addresses(told[2]),
+        _addresses(told[3]),
+        _addresses(told[4]),
+        _addresses(told[5]),
+        _addresses(told[6]),
+        _addresses(told[7]),
+        _octets(told[8]),
+        _octets(told[9]),
+    )
+
+
+def part(tree: Token) -> Part | None:
+    """The structure of a whole message as a token tree says it; None if it is no list or an empty one."""
+    if not isinstance(tree, list) or not tree:
+        return None
+    return _part(tree, "", "1")
+
+
+def _part(tree: list[Token], number: str, number_of_leaf: str) -> Part:
+    if _is_leaf(tree):
+        return _leaf(tree, number_of_leaf)
+    children: list[Token] = []
+    for one in tree:
+        if isinstance(one, bytes):
+            break
+        children.append(one)
+    if any(isinstance(one, list) for one in children):
+        rest = tree[len(children) :]
+    else:
+        # a multipart with nothing in it: (NIL "mixed" ...), (() "mixed" ...) or ("mixed" (params) ...)
+        rest = tree[len(children) :] if children and len(children) < len(tree) else tree
+        children = []
+    dot = f"{number}." if number else ""
+    parts: list[Part] = []
+    for place, child in enumerate(children, 1):
+        numbered = f"{dot}{place}"
+        parts.append(_part(child, numbered, numbered) if isinstance(child, list) else Part(numbered))
+    told = [*rest, *[None] * (5 - len(rest))]
+    disposition, disposition_params = _disposition(told[2])
+    return Part(
+        number,
+        "multipart",
+        _word(told[0], "mixed"),
+        _params(told[1]),
+        disposition=disposition,
+        disposition_params=disposition_params,
+        language=_language(told[3]),
+        location=tokens.text(told[4]),
+        children=tuple(parts),
+    )
+
+
+def _is_leaf(tree: list[Token]) -> bool:
+    if not tree or isinstance(tree[0], list):
+        return not tree
+    if len(tree) > 6 and tokens.number(tree[6]) is not None:
+        return True
+    first, second = tree[0], tree[1] if len(tree) > 1 else None
+    if isinstance(first, bytes):
+        return isinstance(second, bytes)
+    return all(one is None for one in tree)
+
+
+def _leaf(tree: list[Token], numbered: str) -> Part:
+    told = [*tree, *[None] * (7 - len(tree))]
+    kind, subtype = _word(told[0], "text"), _word(told[1], "plain")
+    rest = told[7:]
+    inner: Envelope | None = None
+    children: tuple[Part, ...] = ()
+    if kind == "message" and subtype in ("rfc822", "global") and _holds_message(rest):
+        inner = envelope(rest[0])
+        if len(rest) > 1 and isinstance(rest[1], list) and rest[1]:
+            children = (_part(rest[1], numbered, f"{numbered}.1"),)
+        rest = rest[2:]
+    lines = tokens.number(rest[0]) if rest else None
+    if lines is not None or children or inner is not None:
+        rest = rest[1:]
+    rest = [*rest, *[None] * (4 - len(rest))]
+    disposition, disposition_params = _disposition(rest[1])
+    return Part(
+        numbered,
+        kind,
+        subtype,
+        _params(told[2]),
+        tokens.text(told[3]),
+        tokens.text(told[4]),
+        _word(told[5], "7bit"),
+        tokens.number(told[6]) or 0,
+        lines,
+        tokens.text(rest[0]),
+        disposition,
+        disposition_params,
+        _language(rest[2]),
+        tokens.text(rest[3]),
+        children,
+        inner,
+    )
+
+
+def _holds_message(rest: list[Token]) -> bool:
+    """Some servers tell a message/rfc822 like any other part: what follows the size is then an MD5, not an envelope."""
+    if not rest:
+        return False
+    if isinstance(rest[0], list):
+        return True
+    body = rest[1] if len(rest) > 1 else None
+    return rest[0] is None and isinstance(body, list) and (len(body) > 6 or (bool(body) and isinstance(body[0], list)))
+
+
+def _octets(token: Token) -> bytes | None:
+    return token if isinstance(token, bytes) else None
+
+
+def _addresses(token: Token) -> tuple[Address, ...]:
+    if not isinstance(token, list):
+        return ()
+    found: list[Address] = []
+    for one in token:
+        if isinstance(one, list):
+            told = [*one, *[None] * (4 - len(one))]
+            found.append(Address(_octets(told[0]), _octets(told[2]), _octets(told[3])))
+    return tuple(found)
+
+
+def _word(token: Token, default: str) -> str:
+    """A word of a closed vocabulary, lower case."""
+    if not isinstance(token, bytes):
+        return default
+    return token.decode("ascii", "replace").strip().lower() or default
+
+
+def _params(token: Token) -> dict[str, str]:
+    if not isinstance(token, list):
+        return {}
+    names = token[::2]
+    values = [*token[1::2], None]
+    return {
+        name.decode("ascii", "replace").lower(): tokens.text(value) or ""
+        for name, value in zip(names, values, strict=False)
+        if isinstance(name, bytes)
+    }
+
+
+def _disposition(token: Token) -> tuple[str | None, dict[str, str]]:
+    if isinstance(token, bytes):
+        return _word(token, "attachment"), {}
+    if not isinstance(token, list) or not token or not isinstance(token[0], bytes):
+        return None, {}
+    return _word(token[0], "attachment"), _params(token[1] if len(token) > 1 else None)
+
+
+def _language(token: Token) -> tuple[str, ...]:
+    if isinstance(token, bytes):
+        token = [token]
+    if not isinstance(token, list):
+        return ()
+    return tuple([one.decode("ascii", "replace").lower() for one in token if isinstance(one, bytes)])

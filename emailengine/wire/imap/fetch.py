@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
 from types import MappingProxyType
 
 from attrs import define
 
+from emailengine.wire.errors import TheyBrokeProtocol
+from emailengine.wire.imap import body, mutf7, usual
 from emailengine.wire.imap.body import Envelope, Part
+from emailengine.wire.imap.tokens import END, MAX_NESTING, Literal, Reader, Token, number, text
 
 _NOTHING: Mapping[str, bytes | None] = MappingProxyType({})
 _NO_SIZES: Mapping[str, int] = MappingProxyType({})
@@ -42,3 +47,273 @@ class Fetched:
     preview: str | None = None
     sections: Mapping[str, bytes | None] = _NOTHING
     binary_sizes: Mapping[str, int] = _NO_SIZES
+
+
+# The usual answer to UID FETCH n:m (FLAGS), with or without MODSEQ, in any order.
+_FLAGS_ONLY = re.compile(
+    rb"\* ([0-9]{1,10}+) FETCH \((?:(?:UID ([0-9]{1,10}+)|FLAGS \(([^()\"\n]*+)\)|MODSEQ \(([0-9]{1,18}+)\)) ?+)++\)"
+)
+_ITEM = re.compile(
+    rb" ?+(?:UID ([0-9]{1,10}+)(?=[ )])"  # 1
+    rb"|FLAGS \(([^()\"\n]*+)\)"  # 2
+    rb'|INTERNALDATE "([^"\\\n]*+)"'  # 3
+    rb"|RFC822\.SIZE ([0-9]{1,18}+)(?=[ )])"  # 4
+    rb"|(ENVELOPE )(?=\()"  # 5
+    rb"|(BODY(?:STRUCTURE)?+ )(?=\()"  # 6
+    rb"|MODSEQ \(([0-9]{1,18}+)\)"  # 7
+    rb"|(\)))"  # 8 the end
+)
+_NAME = re.compile(
+    rb"[ \t\r]*+([A-Za-z][A-Za-z0-9.\-_]*+)"  # 1
+    rb'(\[(?:[^\]"]|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+")*+\])?+'  # 2 section
+    rb"(?:<[0-9.]*+>)?+"
+)
+_DATE = re.compile(
+    rb" ?([0-9]{1,2}-[A-Za-z]{3}-[0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]++)? ?([+-])([0-9]{2}):?([0-9]{2})"
+)
+_MONTHS = {
+    name: place
+    for place, name in enumerate(
+        (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"), 1
+    )
+}
+_UNIX_DAY = date(1970, 1, 1).toordinal()
+_SYSTEM_FLAGS = {
+    one.lower(): one for one in ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "\\Recent", "\\*")
+}
+_REMEMBERED = 2048
+"""Flag lists and days already read: a mailbox has few different ones, and equal ones then share one value."""
+_flag_lists: dict[bytes, tuple[str, ...]] = {}
+_days: dict[bytes, float | None] = {}
+
+
+def flags_only(line: bytes) -> Fetched | None:
+    """The response, if it is a FETCH of nothing but UID, FLAGS and MODSEQ in the usual spelling."""
+    match = _FLAGS_ONLY.fullmatch(line)
+    if match is None:
+        return None
+    seq, uid, flags, modseq = match.groups()
+    return Fetched(
+        int(seq),
+        None if uid is None else int(uid),
+        None if flags is None else _flag_lists.get(flags) or read_flags(flags),
+        None if modseq is None else int(modseq),
+    )
+
+
+def read(
+    line: bytes, pos: int, seq: int, literals: Sequence[Literal] = (), *, max_nesting: int = MAX_NESTING
+) -> Fetched:
+    """
+    The items of a FETCH, `pos` being behind the opening parenthesis.
+
+    An item nobody knows is passed over, one with an impossible value stays None. Raises TheyBrokeProtocol if it cannot
+    be seen where items end.
+    """
+    found = Fetched(seq)
+    reader: Reader | None = None
+    while True:
+        match = _ITEM.match(line, pos)
+        if match is not None:
+            kind = match.lastindex
+            pos = match.end()
+            if kind == 1:
+                found.uid = int(match[1])
+                continue
+            if kind == 2:
+                found.flags = read_flags(match[2])
+                continue
+            if kind == 3:
+                found.internal_date = internal_date(match[3])
+                continue
+            if kind == 4:
+                found.size = int(match[4])
+                continue
+            if kind == 5:
+                told = usual.envelope(line, pos)
+                if told is not None:
+                    found.envelope, pos = told
+                    continue
+            elif kind == 6:
+                structure = usual.part(line, pos, max_nesting)
+                if structure is not None:
+                    found.body, pos = structure
+                    continue
+            elif kind == 7:
+                found.modseq = int(match[7])
+                continue
+            else:
+                return found
+            pos = match.start()
+        if reader is None:
+            reader = Reader(line, literals, max_nesting=max_nesting)
+        reader.pos = pos
+        if not _read_item(reader, found):
+            return found
+        pos = reader.pos
+
+
+def _read_item(reader: Reader, found: Fetched) -> bool:
+    """Read one item of any form; False at the end of the list."""
+    match = _NAME.match(reader.text, reader.pos)
+    if match is None:
+        if reader.value_or_end() is not END:
+            return True  # a value without a name
+        if reader.at_end():
+            raise TheyBrokeProtocol("a FETCH response does not end")
+        return False
+    reader.pos = match.end()
+    name = match[1].upper().decode("ascii")
+    section = match[2]
+    if section is not None:
+        while b"\n" in section:
+            section = section.replace(b"\n", reader.literal().replace(b"\n", b" "), 1)
+    value = reader.value_or_end()
+    if value is END:
+        return True  # a name without a value; the end is found again
+    if section is not None:
+        _add_section(found, name + section.decode("utf-8", "replace"), value)
+    elif name in _SETTERS:
+        _SETTERS[name](found, value)
+    elif name in ("RFC822", "RFC822.HEADER", "RFC822.TEXT"):
+        _add_section(found, name, value)
+    return True
+
+
+def _add_section(found: Fetched, item: str, value: Token) -> None:
+    key = " ".join(item.upper().replace('"', "").split()).replace("( ", "(").replace(" )", ")")
+    if key.startswith("BINARY.SIZE["):
+        size = number(value)
+        if size is not None:
+            found.binary_sizes = {**found.binary_sizes, key[12:-1]: size}
+        return
+    content = value if isinstance(value, bytes) else None
+    sections = found.sections if isinstance(found.sections, dict) else {}
+    sections[key] = content
+    fields = key.find(" (")
+    if fields > 0:
+        sections[key[key.find("[") + 1 : fields]] = content
+    found.sections = sections
+
+
+def _set_uid(found: Fetched, value: Token) -> None:
+    uid = number(value)
+    if uid:
+        found.uid = uid
+
+
+def _set_flags(found: Fetched, value: Token) -> None:
+    if isinstance(value, list):
+        found.flags = read_flags(b" ".join([one for one in value if isinstance(one, bytes)]))
+
+
+def _set_modseq(found: Fetched, value: Token) -> None:
+    found.modseq = number(value[0] if isinstance(value, list) and value else value)
+
+
+def _set_date(found: Fetched, value: Token) -> None:
+    if isinstance(value, bytes):
+        found.internal_date = internal_date(value)
+
+
+def _set_size(found: Fetched, value: Token) -> None:
+    found.size = number(value)
+
+
+def _set_envelope(found: Fetched, value: Token) -> None:
+    found.envelope = body.envelope(value)
+
+
+def _set_body(found: Fetched, value: Token) -> None:
+    found.body = body.part(value)
+
+
+def _set_email_id(found: Fetched, value: Token) -> None:
+    found.email_id = text(value[0] if isinstance(value, list) and value else value)
+
+
+def _set_thread_id(found: Fetched, value: Token) -> None:
+    found.thread_id = text(value[0] if isinstance(value, list) and value else value)
+
+
+def _set_gmail_id(found: Fetched, value: Token) -> None:
+    if found.email_id is None:
+        found.email_id = text(value)
+
+
+def _set_gmail_thread(found: Fetched, value: Token) -> None:
+    if found.thread_id is None:
+        found.thread_id = text(value)
+
+
+def _set_labels(found: Fetched, value: Token) -> None:
+    if isinstance(value, list):
+        found.labels = tuple([mutf7.decode(one) for one in value if isinstance(one, bytes)])
+
+
+def _set_preview(found: Fetched, value: Token) -> None:
+    if isinstance(value, list):  # (FUZZY "text"), before the RFC
+        value = value[-1] if value else None
+    if isinstance(value, bytes):
+        found.preview = value.decode("utf-8", "replace")
+
+
+_SETTERS = {
+    "UID": _set_uid,
+    "FLAGS": _set_flags,
+    "MODSEQ": _set_modseq,
+    "INTERNALDATE": _set_date,
+    "RFC822.SIZE": _set_size,
+    "ENVELOPE": _set_envelope,
+    "BODYSTRUCTURE": _set_body,
+    "BODY": _set_body,
+    "EMAILID": _set_email_id,
+    "THREADID": _set_thread_id,
+    "X-GM-MSGID": _set_gmail_id,
+    "X-GM-THRID": _set_gmail_thread,
+    "X-GM-LABELS": _set_labels,
+    "PREVIEW": _set_preview,
+}
+
+
+def read_flags(raw: bytes) -> tuple[str, ...]:
+    """Flags from what stands between the parentheses."""
+    known = _flag_lists.get(raw)
+    if known is not None:
+        return known
+    told = []
+    for one in raw.split():
+        flag = one.decode("utf-8", "replace")
+        told.append(_SYSTEM_FLAGS.get(flag.lower(), flag) if flag.startswith("\\") else flag)
+    flags = tuple(told)
+    if len(raw) <= 200:
+        if len(_flag_lists) >= _REMEMBERED:
+            _flag_lists.clear()
+        _flag_lists[raw] = flags
+    return flags
+
+
+def internal_date(raw: bytes) -> float | None:
+    """` 4-Mar-2026 09:15:02 +0100` in epoch seconds (RFC 9051 `date-time`); None for what is no date."""
+    match = _DATE.fullmatch(raw)
+    if match is None:
+        return None
+    day, hour, minute, second, sign, zone_hour, zone_minute = match.groups()
+    midnight = _days[day] if day in _days else _read_day(day)
+    h, m, s = int(hour), int(minute), int(second)
+    if midnight is None or h > 23 or m > 59 or s > 60:
+        return None
+    zone = int(zone_hour) * 3600 + int(zone_minute) * 60
+    return midnight + h * 3600 + m * 60 + s + (zone if sign == b"-" else -zone)
+
+
+def _read_day(raw: bytes) -> float | None:
+    day, month, year = raw.lower().split(b"-")
+    try:
+        told = (date(int(year), _MONTHS[month], int(day)).toordinal() - _UNIX_DAY) * 86400.0
+    except (KeyError, ValueError):
+        told = None
+    if len(_days) >= _REMEMBERED:
+        _days.clear()
+    _days[raw] = told
+    return told

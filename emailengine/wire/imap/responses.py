@@ -1,16 +1,29 @@
-"""Every response a server sends, as one value (RFC 9051 section 7)."""
+"""Every response a server sends, as one value (RFC 9051 section 7).
+
+`parse` is given one response of the splitter and raises TheyBrokeProtocol or nothing. Oddities of one item that leave
+the rest readable are passed over: that item is then None, empty or missing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from attrs import define, field
+from attrs import define
 
-from emailengine.wire.imap.codes import Code
-from emailengine.wire.imap.fetch import Fetched
-from emailengine.wire.imap.tokens import Token
-from emailengine.wire.imap.uidset import UidSet
+from emailengine.wire.errors import TheyBrokeProtocol
+from emailengine.wire.imap import codes, fetch, mailboxes
+from emailengine.wire.imap.codes import Code as Code
+from emailengine.wire.imap.fetch import Fetched as Fetched
+from emailengine.wire.imap.mailboxes import ListEntry as ListEntry
+from emailengine.wire.imap.mailboxes import Namespace as Namespace
+from emailengine.wire.imap.mailboxes import NamespaceEntry as NamespaceEntry
+from emailengine.wire.imap.mailboxes import Quota as Quota
+from emailengine.wire.imap.mailboxes import QuotaRoot as QuotaRoot
+from emailengine.wire.imap.mailboxes import StatusData as StatusData
+from emailengine.wire.imap.tokens import END, MAX_NESTING, Piece, Reader, Token, join, number
+from emailengine.wire.imap.uidset import EMPTY, MAX_UID, UidSet
 
 
 @define
@@ -88,32 +101,6 @@ class Flags:
 
 
 @define
-class ListEntry:
-    r"""
-    LIST, LSUB or XLIST (`kind`). `raw` is the name as sent and the key to use; `name` is it decoded.
-
-    Flags of the standards are in their usual spelling (`\HasNoChildren`, `\Sent`), whatever the server's; others as
-    sent. `extended` holds the fifth element by upper-case name (CHILDINFO, OLDNAME).
-    """
-
-    flags: frozenset[str]
-    delimiter: str | None
-    raw: bytes
-    name: str
-    extended: Mapping[str, Token] = field(factory=dict)
-    kind: str = "LIST"
-
-
-@define
-class StatusData:
-    """STATUS. Values by upper-case name: numbers as int, others (MAILBOXID) as text."""
-
-    raw: bytes
-    name: str
-    values: Mapping[str, int | str]
-
-
-@define
 class Search:
     uids: list[int]
     modseq: int | None = None
@@ -138,37 +125,6 @@ class Id:
     """RFC 2971. Names are lower case; None is the server's NIL."""
 
     fields: Mapping[str, str | None] | None
-
-
-@define
-class NamespaceEntry:
-    prefix: str
-    raw: bytes
-    delimiter: str | None
-
-
-@define
-class Namespace:
-    """RFC 2342: personal, other users', shared."""
-
-    personal: tuple[NamespaceEntry, ...] = ()
-    others: tuple[NamespaceEntry, ...] = ()
-    shared: tuple[NamespaceEntry, ...] = ()
-
-
-@define
-class Quota:
-    """RFC 9208. (used, limit) by upper-case resource; STORAGE is in KiB."""
-
-    root: str
-    resources: Mapping[str, tuple[int, int]]
-
-
-@define
-class QuotaRoot:
-    raw: bytes
-    name: str
-    roots: tuple[str, ...]
 
 
 @define
@@ -201,3 +157,149 @@ Response: TypeAlias = (
     | QuotaRoot
     | Other
 )
+
+
+_UNTAGGED = re.compile(rb"\*[ \t]++(?:([0-9]{1,10}+)[ \t]++)?+([A-Za-z][A-Za-z0-9.\-_=]*+)(?![^ \t\r\n(\[])")
+_TAGGED = re.compile(rb"([^ \t\r\n(){%*\"\\\]]++)[ \t]++(OK|NO|BAD)(?![^ \t\r\n\[])", re.IGNORECASE)
+_OPEN = re.compile(rb"[ \t]*+\(")
+_NUMBERS = re.compile(rb"[ \t]*+((?:[0-9]{1,10}+[ \t]*+)*+)(?:\((?:MODSEQ|modseq) ([0-9]{1,18}+)\))?+[ \t\r]*+")
+_VANISHED = re.compile(rb"[ \t]*+(\([ \t]*EARLIER[ \t]*\)[ \t]*+)?+([0-9:,]*+)[ \t\r]*+", re.IGNORECASE)
+_FREE_TEXT = frozenset(("OK", "NO", "BAD", "BYE", "PREAUTH"))
+
+
+def parse(pieces: Sequence[Piece], *, max_nesting: int = MAX_NESTING) -> Response:
+    """
+    The value of one response, given as the pieces that `Splitter.feed` made of it.
+
+    Raises TheyBrokeProtocol if it is none; the connection itself is still sound then. Lists nested deeper than
+    `max_nesting` come out empty.
+    """
+    if len(pieces) == 1:
+        line = pieces[0]
+        if isinstance(line, bytes):
+            short = fetch.flags_only(line)
+            if short is not None:
+                return Fetch(short.seq, short)
+    line, literals = join(pieces)
+    match = _UNTAGGED.match(line)
+    if match is None:
+        return _continuation_or_tagged(line)
+    name = match[2].upper().decode("ascii")
+    pos = match.end()
+    if match[1] is not None:
+        n = int(match[1])
+        if name == "FETCH":
+            opened = _OPEN.match(line, pos)
+            if opened is None:
+                raise TheyBrokeProtocol("FETCH without items", line)
+            return Fetch(n, fetch.read(line, opened.end(), n, literals, max_nesting=max_nesting))
+        if name in _COUNTS:
+            return _COUNTS[name](n)
+        return Other(name, [match[1], *Reader(line, literals, pos=pos, max_nesting=max_nesting).rest()])
+    if name in _FREE_TEXT:
+        return Status(name, *codes.split(line[pos:]))
+    if name == "SEARCH":
+        return _search(line, pos)
+    if name == "VANISHED":
+        return _vanished(line, pos)
+    reader = Reader(line, literals, pos=pos, max_nesting=max_nesting)
+    if name in _READERS:
+        return _READERS[name](reader)
+    return Other(name, reader.rest())
+
+
+def _continuation_or_tagged(line: bytes) -> Response:
+    if line.startswith(b"+"):
+        return Continuation(line[1:].strip(b" \t\r"))
+    match = _TAGGED.match(line)
+    if match is None:
+        raise TheyBrokeProtocol("not a response", line)
+    return Tagged(match[1], match[2].upper().decode("ascii"), *codes.split(line[match.end() :]))
+
+
+def _search(line: bytes, pos: int) -> Search:
+    match = _NUMBERS.fullmatch(line, pos)
+    if match is None:
+        raise TheyBrokeProtocol("SEARCH with something that is no number", line[pos:])
+    found = list(map(int, match[1].split()))
+    if found and (min(found) < 1 or max(found) > MAX_UID):
+        found = [one for one in found if 0 < one <= MAX_UID]
+    return Search(found, None if match[2] is None else int(match[2]))
+
+
+def _vanished(line: bytes, pos: int) -> Vanished:
+    match = _VANISHED.fullmatch(line, pos)
+    if match is None:
+        raise TheyBrokeProtocol("VANISHED without a set of UIDs", line[pos:])
+    return Vanished(UidSet.parse(match[2]), match[1] is not None)
+
+
+def _esearch(reader: Reader) -> ESearch:
+    tokens = iter(reader.rest())
+    found = ESearch()
+    for token in tokens:
+        if isinstance(token, list):
+            if len(token) == 2 and isinstance(token[0], bytes) and token[0].upper() == b"TAG":
+                found.tag = token[1] if isinstance(token[1], bytes) else None
+            continue
+        name = b"" if token is None else token.upper()
+        if name == b"UID":
+            found.uid = True
+            continue
+        value = next(tokens, None)
+        if isinstance(value, list) and name == b"PARTIAL" and len(value) > 1:
+            found.partial = UidSet.parse(value[1]) if isinstance(value[1], bytes) else EMPTY
+        elif isinstance(value, list):
+            value = value[0] if value else None
+        if name == b"ALL" and isinstance(value, bytes):
+            found.all = UidSet.parse(value)
+        elif name == b"MIN":
+            found.min = number(value)
+        elif name == b"MAX":
+            found.max = number(value)
+        elif name == b"COUNT":
+            found.count = number(value)
+        elif name == b"MODSEQ":
+            found.modseq = number(value)
+    return found
+
+
+def _words(reader: Reader) -> frozenset[str]:
+    return frozenset([one.decode("utf-8", "replace").upper() for one in reader.rest() if isinstance(one, bytes)])
+
+
+def _flags(reader: Reader) -> Flags:
+    told = reader.value_or_end()
+    if not isinstance(told, list) or told is END:
+        raise TheyBrokeProtocol("FLAGS without a list")
+    return Flags(fetch.read_flags(b" ".join([one for one in told if isinstance(one, bytes)])))
+
+
+def _id(reader: Reader) -> Id:
+    told = reader.value_or_end()
+    if not isinstance(told, list) or told is END:
+        return Id(None)
+    fields: dict[str, str | None] = {}
+    for key, value in zip(told[::2], told[1::2], strict=False):
+        if isinstance(key, bytes):
+            fields[key.decode("utf-8", "replace").lower()] = (
+                value.decode("utf-8", "replace") if isinstance(value, bytes) else None
+            )
+    return Id(fields)
+
+
+_COUNTS: Mapping[str, Callable[[int], Response]] = {"EXISTS": Exists, "RECENT": Recent, "EXPUNGE": Expunge}
+_READERS: Mapping[str, Callable[[Reader], Response]] = {
+    "CAPABILITY": lambda reader: Capability(_words(reader)),
+    "ENABLED": lambda reader: Enabled(_words(reader)),
+    "ESEARCH": _esearch,
+    "FLAGS": _flags,
+    "ID": _id,
+    "LIST": lambda reader: mailboxes.read_list("LIST", reader),
+    "LSUB": lambda reader: mailboxes.read_list("LSUB", reader),
+    "NAMESPACE": mailboxes.read_namespace,
+    "QUOTA": mailboxes.read_quota,
+    "QUOTAROOT": mailboxes.read_quota_root,
+    "STATUS": mailboxes.read_status,
+    "XLIST": lambda reader: mailboxes.read_list("XLIST", reader),
+}
