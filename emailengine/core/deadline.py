@@ -39,10 +39,17 @@ class Deadline:
 
 
 async def bounded(clock: IReactorTime, seconds: float, work: Awaitable[T], what: str = "The request") -> T:
-    """The result of `work` if it comes within `seconds`; else it is cancelled and `TimedOut` is raised."""
+    """
+    The result of `work` if it comes within `seconds`; else it is cancelled and `TimedOut` is raised.
+
+    `TimedOut` comes when the cancelled work has ended, whatever it raised in doing so. When no time is left, a
+    coroutine is closed without having begun. Whoever cancels the wait gets CancelledError, also after the deadline.
+    """
+    if seconds <= 0 and isinstance(work, Coroutine):
+        work.close()
+        raise TimedOut(f"{what} could not begin in time")
     waiting = as_deferred(work)
-    if waiting.called:
-        return await waiting
+    answer: _Answer[T] = _Answer(waiting)
     expired = False
 
     def expire() -> None:
@@ -50,16 +57,31 @@ async def bounded(clock: IReactorTime, seconds: float, work: Awaitable[T], what:
         expired = True
         waiting.cancel()
 
-    timer = clock.callLater(seconds, expire)
+    timer = clock.callLater(max(0.0, seconds), expire)
     try:
-        return await waiting
-    except CancelledError:
-        if expired:
-            raise TimedOut(f"{what} took longer than {seconds:g} seconds") from None
+        return await answer
+    except Exception as error:
+        if expired and not answer.unwanted:
+            cause = None if isinstance(error, CancelledError) else error
+            raise TimedOut(f"{what} took longer than {seconds:g} seconds") from cause
         raise
     finally:
         if timer.active():
             timer.cancel()
+
+
+class _Answer(Deferred[T]):
+    """The result of other work, and whether the one who waits for it has been cancelled."""
+
+    def __init__(self, work: Deferred[T]) -> None:
+        super().__init__()
+        self.unwanted = False
+        self.addCallback(lambda _: work)
+        self.callback(cast("T", None))
+
+    def cancel(self) -> None:
+        self.unwanted = True
+        super().cancel()
 
 
 def as_deferred(work: Awaitable[T]) -> Deferred[T]:

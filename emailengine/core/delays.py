@@ -18,6 +18,8 @@ class Delays:
 
     def delay(self, attempt: int, random: Callable[[], float]) -> float:
         """Seconds to wait after attempt number `attempt` (0 for the first); `random` gives a number in [0, 1)."""
-        # an exponent above 64 is over every cap, and 2.0 ** 2000 is an OverflowError
-        whole = min(self.cap, self.first * self.factor ** min(attempt, 64))
+        try:
+            whole = min(self.cap, self.first * self.factor**attempt)
+        except OverflowError:
+            whole = self.cap
         return whole * (1.0 - self.jitter * random())

@@ -28,7 +28,8 @@ class Flag:
         self._raised = True
         waiting, self._waiting = self._waiting, []
         for one in waiting:
-            one.callback(None)
+            if not one.called:  # cancelled by one that woke before it
+                one.callback(None)
 
     def clear(self) -> None:
         self._raised = False

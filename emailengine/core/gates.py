@@ -11,11 +11,14 @@ from twisted.internet.defer import CancelledError, Deferred
 class Gate:
     """Lets `limit` holders in at a time: `async with gate: ...`. Hold it for one step, never while waiting for more."""
 
-    __slots__ = ("_queue", "free", "limit")
+    __slots__ = ("_queue", "_serving", "free", "limit")
 
     def __init__(self, limit: int) -> None:
+        if limit < 1:
+            raise ValueError("A gate without a place would never open")
         self.limit = limit
         self.free = limit
+        self._serving = False
         self._queue: deque[Deferred[None]] = deque()
 
     @property
@@ -33,10 +36,17 @@ class Gate:
 
     def release(self) -> None:
         """Give the place to whoever waits longest."""
-        if self._queue:
-            self._queue.popleft().callback(None)
-        else:
-            self.free += 1
+        self.free += 1
+        if self._serving:
+            # whoever is served may be done before callback() returns: the loop below goes on, and the stack stays flat
+            return
+        self._serving = True
+        try:
+            while self.free > 0 and self._queue:
+                self.free -= 1
+                self._queue.popleft().callback(None)
+        finally:
+            self._serving = False
 
     def _leave(self, turn: Deferred[None]) -> None:
         if turn in self._queue:
@@ -58,6 +68,8 @@ class KeyedGate:
     __slots__ = ("_gates", "_per_key", "_whole")
 
     def __init__(self, limit: int, per_key: int) -> None:
+        if per_key < 1:
+            raise ValueError("A gate without a place would never open")
         self._whole = Gate(limit)
         self._per_key = per_key
         self._gates: dict[str, Gate] = {}
@@ -83,7 +95,8 @@ class KeyedGate:
     def _exit_key(self, key: str) -> None:
         gate = self._gates[key]
         gate.release()
-        if gate.free == gate.limit:
+        # release() may have run those who waited to their end, who were here before us; and may be about to serve more
+        if gate.free == gate.limit and not gate.waiting and self._gates.get(key) is gate:
             del self._gates[key]
 
 

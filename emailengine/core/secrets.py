@@ -45,17 +45,21 @@ class Vault:
         return f"{_PREFIX}{sealed[-_TAG:].hex()}${iv.hex()}${self._salt.hex()}${sealed[:-_TAG].hex()}"
 
     def open(self, stored: str) -> str:
-        """The text behind a stored value. A value in another form is clear text and returned as it is."""
-        if not stored.startswith(_PREFIX) or stored.count("$") != 6:
+        """
+        The text behind a stored value; one without the mark of a sealed value is clear text and returned as it is.
+
+        `SecretUnreadable` if it was sealed with another secret or is damaged: never half a value, never the sealed one.
+        """
+        if not stored.startswith(_PREFIX):
             return stored
         if self._secret is None:
             raise SecretUnreadable("A stored value is encrypted: start with the secret it was written with")
-        tag, iv, salt, sealed = stored[len(_PREFIX) :].split("$")
         try:
+            tag, iv, salt, sealed = stored[len(_PREFIX) :].split("$")
             clear = self._key(bytes.fromhex(salt)).decrypt(bytes.fromhex(iv), bytes.fromhex(sealed + tag), None)
+            return clear.decode()
         except (InvalidTag, ValueError):
             raise SecretUnreadable("A stored value cannot be decrypted with the configured secret") from None
-        return clear.decode()
 
     def _key(self, salt: bytes) -> AESGCM:
         assert self._secret is not None
