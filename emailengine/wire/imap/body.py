@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from emailengine.wire.imap import tokens
 from emailengine.wire.imap.tokens import Token
 
 
-@frozen
+@define(unsafe_hash=True)  # not frozen: making a frozen one takes twice as long, and a listing makes thousands
 class Address:
     """
-    One address as sent: RFC 2047 words are not decoded.
+    One address as sent: RFC 2047 words are not decoded. Empty strings are told as None.
 
     A group starts with an address that has a mailbox (the group's name) and no host; it ends with one that has neither.
     """
@@ -219,7 +219,7 @@ def _addresses(token: Token) -> tuple[Address, ...]:
     for one in token:
         if isinstance(one, list):
             told = [*one, *[None] * (4 - len(one))]
-            found.append(Address(_octets(told[0]), _octets(told[2]), _octets(told[3])))
+            found.append(Address(_octets(told[0]) or None, _octets(told[2]) or None, _octets(told[3]) or None))
     return tuple(found)
 
 

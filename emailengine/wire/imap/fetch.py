@@ -50,7 +50,7 @@ class Fetched:
 
 
 # The usual answer to UID FETCH n:m (FLAGS), with or without MODSEQ, in any order.
-_FLAGS_ONLY = re.compile(
+FLAGS_ONLY = re.compile(
     rb"\* ([0-9]{1,10}+) FETCH \((?:(?:UID ([0-9]{1,10}+)|FLAGS \(([^()\"\n]*+)\)|MODSEQ \(([0-9]{1,18}+)\)) ?+)++\)"
 )
 _ITEM = re.compile(
@@ -87,11 +87,8 @@ _flag_lists: dict[bytes, tuple[str, ...]] = {}
 _days: dict[bytes, float | None] = {}
 
 
-def flags_only(line: bytes) -> Fetched | None:
-    """The response, if it is a FETCH of nothing but UID, FLAGS and MODSEQ in the usual spelling."""
-    match = _FLAGS_ONLY.fullmatch(line)
-    if match is None:
-        return None
+def flags_only(match: re.Match[bytes], /) -> Fetched:
+    """What a match of FLAGS_ONLY tells."""
     seq, uid, flags, modseq = match.groups()
     return Fetched(
         int(seq),

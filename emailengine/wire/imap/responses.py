@@ -159,6 +159,7 @@ Response: TypeAlias = (
 )
 
 
+_FLAGS_ONLY = fetch.FLAGS_ONLY
 _UNTAGGED = re.compile(rb"\*[ \t]++(?:([0-9]{1,10}+)[ \t]++)?+([A-Za-z][A-Za-z0-9.\-_=]*+)(?![^ \t\r\n(\[])")
 _TAGGED = re.compile(rb"([^ \t\r\n(){%*\"\\\]]++)[ \t]++(OK|NO|BAD)(?![^ \t\r\n\[])", re.IGNORECASE)
 _OPEN = re.compile(rb"[ \t]*+\(")
@@ -177,9 +178,10 @@ def parse(pieces: Sequence[Piece], *, max_nesting: int = MAX_NESTING) -> Respons
     if len(pieces) == 1:
         line = pieces[0]
         if isinstance(line, bytes):
-            short = fetch.flags_only(line)
+            short = _FLAGS_ONLY.fullmatch(line)
             if short is not None:
-                return Fetch(short.seq, short)
+                told = fetch.flags_only(short)
+                return Fetch(told.seq, told)
     line, literals = join(pieces)
     match = _UNTAGGED.match(line)
     if match is None:

@@ -13,34 +13,24 @@ from emailengine.wire.imap.body import Address, Envelope, Part
 from emailengine.wire.imap.tokens import unescape
 
 _STRING = rb'(?:"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"|NIL)'
-_PEOPLE = rb"(NIL|\((?:\(" + b" ".join([_STRING] * 4) + rb"\) ?+)++\))"
-_ENVELOPE = re.compile(
-    rb"\(("
-    + _STRING
-    + rb") ("
-    + _STRING
-    + rb") "
-    + b" ".join([_PEOPLE] * 6)
-    + rb" ("
-    + _STRING
-    + rb") ("
-    + _STRING
-    + rb")\)"
-)
-_PERSON = re.compile(rb"\((" + _STRING + rb") " + _STRING + rb" (" + _STRING + rb") (" + _STRING + rb")\)")
+_CAPTURED = rb'(?:"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)"|NIL)'
+_PEOPLE = rb"(?:(\((?:\(" + b" ".join([_STRING] * 4) + rb"\) ?+)++\))|NIL)"
+_ENVELOPE = re.compile(rb"\(" + b" ".join([_CAPTURED] * 2 + [_PEOPLE] * 6 + [_CAPTURED] * 2) + rb"\)")
+_PERSON = re.compile(rb"\(" + b" ".join([_CAPTURED, _STRING, _CAPTURED, _CAPTURED]) + rb"\)")
 
 # Structures are read as text, in ASCII and without backslashes: "[^"]*" is then a whole string.
-_TEXT = r'(?:"[^"]*+"|NIL)'
-_PARAMS = r'(?:\("[^"]*+" "[^"]*+"(?: "[^"]*+" "[^"]*+")*+\)|NIL)'
+_TEXT = r'(?:"([^"]*+)"|NIL)'
+_PARAMS = r'(?:(\("[^"]*+" "[^"]*+"(?: "[^"]*+" "[^"]*+")*+\))|NIL)'
 _PAIR = re.compile(r'"([^"]*+)" "([^"]*+)"')
-_DISPOSITION = r'(?:NIL|\("([^" ]++)" (' + _PARAMS + r")\))"
+_DISPOSITION = rf'(?:NIL|\("([^" ]++)" {_PARAMS}\))'
 _WORD = r'"([^" ]++)"'
-_LANGUAGE = r'(NIL|"[^"]*+"|\("[^"]*+"(?: "[^"]*+")*+\))'
+_LANGUAGE = r'(?:("[^"]*+"|\("[^"]*+"(?: "[^"]*+")*+\))|NIL)'
+_EXTENSION = rf"(?: {_DISPOSITION}(?: {_LANGUAGE}(?: {_TEXT})?+)?+)?+"
 _LEAF = re.compile(
-    rf"\({_WORD} {_WORD} ({_PARAMS}) ({_TEXT}) ({_TEXT}) {_WORD} ([0-9]{{1,18}}+)(?: ([0-9]{{1,18}}+))?+"
-    rf"(?: ({_TEXT})(?: {_DISPOSITION}(?: {_LANGUAGE}(?: ({_TEXT}))?+)?+)?+)?+\)"
+    rf"\({_WORD} {_WORD} {_PARAMS} {_TEXT} {_TEXT} {_WORD} ([0-9]{{1,18}}+)(?: ([0-9]{{1,18}}+))?+"
+    rf"(?: {_TEXT}{_EXTENSION})?+\)"
 )
-_MULTIPART_END = re.compile(rf" ?+{_WORD}(?: ({_PARAMS})(?: {_DISPOSITION}(?: {_LANGUAGE}(?: ({_TEXT}))?+)?+)?+)?+\)")
+_MULTIPART_END = re.compile(rf" ?+{_WORD}(?: {_PARAMS}{_EXTENSION})?+\)")
 _QUOTED = re.compile(r'"([^"]*+)"')
 
 
@@ -50,29 +40,30 @@ def envelope(text: bytes, pos: int) -> tuple[Envelope, int] | None:
     if match is None:
         return None
     date, subject, from_, sender, reply_to, to, cc, bcc, in_reply_to, message_id = match.groups()
-    first = _people(from_)
+    if b"\\" in match[0]:
+        date, subject, in_reply_to, message_id = [
+            one if one is None else unescape(one) for one in (date, subject, in_reply_to, message_id)
+        ]
+    first = _people(from_) if from_ else ()
     return Envelope(
-        _octets(date),
-        _octets(subject),
+        date,
+        subject,
         first,
-        first if sender == from_ else _people(sender),
-        first if reply_to == from_ else _people(reply_to),
-        _people(to),
-        _people(cc),
-        _people(bcc),
-        _octets(in_reply_to),
-        _octets(message_id),
+        first if sender == from_ else _people(sender) if sender else (),
+        first if reply_to == from_ else _people(reply_to) if reply_to else (),
+        _people(to) if to else (),
+        _people(cc) if cc else (),
+        _people(bcc) if bcc else (),
+        in_reply_to,
+        message_id,
     ), match.end()
 
 
-def _octets(written: bytes) -> bytes | None:
-    return None if written == b"NIL" else unescape(written[1:-1])
-
-
 def _people(written: bytes) -> tuple[Address, ...]:
-    if written == b"NIL":
-        return ()
-    return tuple([Address(_octets(name), _octets(box), _octets(host)) for name, box, host in _PERSON.findall(written)])
+    people = _PERSON.findall(written)  # with b"" for what did not match
+    if b"\\" in written:
+        people = [[unescape(one) for one in person] for person in people]
+    return tuple([Address(name or None, mailbox or None, host or None) for name, mailbox, host in people])
 
 
 def part(text: bytes, pos: int, max_nesting: int) -> tuple[Part, int] | None:
@@ -109,17 +100,23 @@ def _multipart(text: str, pos: int, number: str, deeper: int) -> tuple[Part, int
     match = _MULTIPART_END.match(text, pos)
     if match is None:
         return None
-    subtype, params, disposition, disposition_params, language, location = match.groups()
+    subtype, params, disposition, details, language, location = match.groups()
     return Part(
         number,
         "multipart",
         subtype.lower(),
-        _params(params),
-        disposition=disposition.lower() if disposition else None,
-        disposition_params=_params(disposition_params),
-        language=_language(language),
-        location=_text(location),
-        children=tuple(children),
+        _params(params) if params else {},
+        None,
+        None,
+        "7bit",
+        0,
+        None,
+        None,
+        disposition.lower() if disposition else None,
+        _params(details) if details else {},
+        _language(language) if language else (),
+        location,
+        tuple(children),
     ), match.end()
 
 
@@ -134,31 +131,23 @@ def _leaf(text: str, pos: int, number: str) -> tuple[Part, int] | None:
         number,
         kind.lower(),
         subtype.lower(),
-        _params(params),
-        _text(cid),
-        _text(description),
+        _params(params) if params else {},
+        cid,
+        description,
         encoding.lower(),
         int(size),
-        None if lines is None else int(lines),
-        _text(md5),
+        int(lines) if lines else None,
+        md5,
         disposition.lower() if disposition else None,
-        _params(details),
-        _language(language),
-        _text(location),
+        _params(details) if details else {},
+        _language(language) if language else (),
+        location,
     ), match.end()
 
 
-def _text(written: str | None) -> str | None:
-    return None if written is None or written == "NIL" else written[1:-1]
-
-
-def _params(written: str | None) -> dict[str, str]:
-    if written is None or written == "NIL":
-        return {}
+def _params(written: str) -> dict[str, str]:
     return {name.lower(): value for name, value in _PAIR.findall(written)}
 
 
-def _language(written: str | None) -> tuple[str, ...]:
-    if written is None or written == "NIL":
-        return ()
+def _language(written: str) -> tuple[str, ...]:
     return tuple([one.lower() for one in _QUOTED.findall(written)])

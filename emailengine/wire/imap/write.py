@@ -33,6 +33,7 @@ _SET = re.compile(r"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10}
 _ITEM = re.compile(
     r"[A-Z0-9.\-]+(?:\[[A-Z0-9.\- ()\"_]*\](?:<[0-9]+(?:\.[0-9]+)?>)?)?(?: ?\([A-Z0-9 ]*\))?", re.IGNORECASE
 )
+_PREFIX = re.compile(r"(?:[0-9]{1,10}\.){0,100}")
 _FIELD = re.compile(rb"[!#$&'+\-./0-9;<=>?@A-Z^_`a-z|}~]{1,200}")  # ftext that is an astring, too
 
 
@@ -135,12 +136,22 @@ def items(names: Sequence[str]) -> bytes:
     return b"(" + b" ".join([item(one) for one in names]) + b")"
 
 
+def field_name(name: str) -> bytes:
+    """The name of a header field, as an atom."""
+    raw = _octets(name)
+    if not _FIELD.fullmatch(raw) or raw.upper() == b"NIL":
+        raise WeMisusedProtocol("not the name of a header field")
+    return raw
+
+
 def header_fields(names: Iterable[str], *, part: str = "", leave_out: bool = False) -> str:
     """The item for some header fields, or for all others: `BODY.PEEK[HEADER.FIELDS (SUBJECT FROM)]`."""
-    wanted = [_octets(one) for one in names]
-    if not wanted or not all(_FIELD.fullmatch(one) for one in wanted):
-        raise WeMisusedProtocol("not the names of header fields")
+    wanted = [field_name(one) for one in names]
+    if not wanted:
+        raise WeMisusedProtocol("no header fields to ask for")
     prefix = f"{part}." if part else ""
+    if not _PREFIX.fullmatch(prefix):
+        raise WeMisusedProtocol("not the number of a part")
     what = "HEADER.FIELDS.NOT" if leave_out else "HEADER.FIELDS"
     return f"BODY.PEEK[{prefix}{what} ({b' '.join(wanted).decode('ascii').upper()})]"
 
