@@ -74,6 +74,11 @@ class KeyedGate:
         self._per_key = per_key
         self._gates: dict[str, Gate] = {}
 
+    @property
+    def keys(self) -> int:
+        """How many keys are in use."""
+        return len(self._gates)
+
     def of(self, key: str) -> _KeyedPlace:
         return _KeyedPlace(self, key)
 

@@ -207,7 +207,7 @@ class InOrder(MultiService):
                 if isinstance(child, Readying) and not start.stopping:
                     await child.ready()
             self.up = not start.stopping
-        except Exception as error:  # noqa: BLE001 - whatever it was, it ends the daemon
+        except Exception as error:  # whatever it was, it ends the daemon
             if isinstance(error, CancelledError) and start.stopping:
                 raise
             if start.stopping:

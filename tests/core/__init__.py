@@ -1,0 +1,1 @@
+"""Tests of the tools that everything waits, limits and counts with."""
