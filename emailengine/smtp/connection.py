@@ -127,11 +127,20 @@ class Connection(ESMTPClient):
             raise TimedOut(error.message, code="ETIMEDOUT") from None
         finally:
             if not complete:
+                self._waiting = None
                 self.abort()
         return found
 
     async def ask(self, line: bytes, seconds: float, what: str) -> Reply:
-        """Say one line and wait for its reply; `what` names it in errors, where the line itself never appears."""
+        """
+        Say one line and wait for its reply; `what` names it in errors, where the line itself never appears.
+
+        What the server said before it was asked is no answer: a 421 is taken as its goodbye, all else is a fault.
+        """
+        if self._replies and self._replies[0].code == 421:
+            return self._replies.popleft()
+        if self.ended is None and not self.quiet:
+            self._end(ProtocolFault("The SMTP server speaks out of turn", code="EPROTOCOL"))
         self.say([line])
         return await self.reply(seconds, what)
 
