@@ -64,6 +64,7 @@ class Dialling(Protocol):
         build: Callable[[], P],
         host: str,
         port: int,
+        /,
         *,
         tls: Any,
         deadline: Deadline,
@@ -75,4 +76,4 @@ class Dialling(Protocol):
 class Securing(Protocol):
     """Knows how to verify a host under a TLS policy."""
 
-    def creator(self, policy: Any, host: str) -> IOpenSSLClientConnectionCreator: ...
+    def creator(self, policy: Any, host: str, /) -> IOpenSSLClientConnectionCreator: ...
