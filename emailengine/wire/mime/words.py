@@ -106,9 +106,12 @@ class Mailbox:
 
 
 # No two neighbours of a pattern here match the same byte: a header of a million blanks stays linear.
-_SIMPLE = re.compile(rb'(?:"([^"\\]*)"\s*|([^"(),:;<>@\\\[\]]*))<\s*([^\s<>"(),;\\\[\]]+)\s*>\Z')
-_BARE = re.compile(rb"[^\s<>\"(),:;\\\[\]@]+@[^\s<>\"(),:;\\\[\]@]+\Z")
-_INVOLVED = re.compile(rb'["(:;\\]')
+_SIMPLE = re.compile(
+    rb"""(?:(?:"([^"\\]*)"\s*|([^"(),:;<>@\\\[\]]*))<\s*([^\s<>"(),;\\\[\]]+)\s*>
+       |([^\s<>"(),:;\\\[\]@]+@[^\s<>"(),:;\\\[\]@]+))\s*(?:,|\Z)""",
+    re.VERBOSE,
+)
+_BETWEEN = re.compile(rb"[\s,]*")
 # Quoted string, angle brackets, encoded word, separator, start of a comment, or anything else.
 _TOKEN = re.compile(
     rb"""("(?:[^"\\]|\\.)*"?)|<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>?|(=\?[^\s?]+\?[bBqQ]\?[^?]*\?=)|([,;:])|(\()|(\s+)|([^\s",;:<(@]+|.)""",
@@ -131,27 +134,20 @@ def parse_address_list(raw: bytes | str | None) -> list[Mailbox]:
         raw = raw.encode("utf-8", "surrogateescape")
     if b"\n" in raw or b"\r" in raw:
         raw = _FOLD.sub(b" ", raw)
-    if _INVOLVED.search(raw) is None and b"=?" not in raw:
-        found: list[Mailbox] = []
-        for piece in raw.split(b","):
-            one = _simple(piece)
-            if one is None:
-                return _parse_addresses(raw)
-            found.append(one)
-        return found
-    one = _simple(raw)
-    return [one] if one is not None else _parse_addresses(raw)
-
-
-def _simple(raw: bytes) -> Mailbox | None:
-    raw = raw.strip()
-    match = _SIMPLE.match(raw)
-    if match:
-        quoted, plain, address = match.groups()
-        return Mailbox(decode_header(quoted or plain), _address(address))
-    if _BARE.match(raw):
-        return Mailbox("", _address(raw))
-    return None
+    found: list[Mailbox] = []
+    at = 0
+    while True:
+        blank = _BETWEEN.match(raw, at)
+        at = blank.end() if blank else at
+        if at == len(raw):
+            return found
+        match = _SIMPLE.match(raw, at)
+        if match is None:
+            return _parse_addresses(raw)
+        quoted, plain, address, bare = match.groups()
+        name = quoted or plain
+        found.append(Mailbox(decode_header(name) if name else "", _address(address or bare)))
+        at = match.end()
 
 
 def _parse_addresses(raw: bytes) -> list[Mailbox]:
