@@ -1,0 +1,407 @@
+"""Redis: two connections, a deadline on every call, and the scripts that each do one change.
+
+`txredisapi` dials and reconnects; the protocol is ours, on hiredis, since its own makes an object and a queue entry for
+every step of a reply (`Link` keeps one deque). Bytes go in and come out: nothing is turned into numbers or text.
+Ordinary commands share one connection and are answered in order; large bodies have another, so that they hold up
+nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from importlib import resources
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import hiredis
+import txredisapi
+from attrs import frozen
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
+from twisted.logger import Logger
+
+from emailengine.core.deadline import bounded
+from emailengine.core.turns import pause
+from emailengine.errors import ConfigurationInvalid, StartupFailed, StoreRefused, StoreUnavailable, TimedOut
+
+log = Logger()
+
+CALL = 10.0  # seconds for a call, the wait for a reconnect included
+WAITING = 1000  # calls that may wait while Redis is away; beyond that they are refused at once
+LEAST_VERSION = (6, 2)
+
+Argument = bytes | str | int | float
+
+
+@frozen
+class Address:
+    """Where Redis is, out of a URL. The password is never shown."""
+
+    host: str | None
+    port: int
+    path: str | None
+    database: int
+    user: str | None
+    password: str | None
+    tls: bool
+
+    def __str__(self) -> str:
+        return f"{self.path or f'{self.host}:{self.port}'}, database {self.database}"
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+
+def parse_url(url: str) -> Address:
+    """Read `redis://[user:password@]host[:port][/db]`, `rediss://…`, `unix:///path[?db=n]`; or `ConfigurationInvalid`."""
+    remedy = "write it as redis://[user:password@]host:port/db, rediss://… or unix:///path?db=0"
+    try:
+        parts = urlsplit(url)
+        query = parse_qs(parts.query)
+        database = query.get("db", [""])[0]
+        if parts.scheme == "unix":
+            if not parts.path.startswith("/"):
+                raise ValueError("a Unix socket needs an absolute path")
+            password = query.get("password", [None])[0] or (unquote(parts.password) if parts.password else None)
+            return Address(None, 0, parts.path, int(database or 0), None, password, False)
+        if parts.scheme not in ("redis", "rediss"):
+            raise ValueError(f"unknown scheme {parts.scheme!r}")
+        if not parts.hostname:
+            raise ValueError("the host is missing")
+        user = unquote(parts.username) if parts.username else None
+        return Address(
+            host=parts.hostname,
+            port=parts.port or 6379,
+            path=None,
+            database=int(database or parts.path.strip("/") or 0),
+            user=None if user in (None, "", "default") else user,
+            password=unquote(parts.password) if parts.password else None,
+            tls=parts.scheme == "rediss",
+        )
+    except ValueError as error:
+        reason = str(error) if "@" not in str(error) else "it cannot be read"
+        raise ConfigurationInvalid(f"dbs.redis is not a Redis URL: {reason}; {remedy}") from None
+
+
+class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]  # txredisapi is not typed
+    """Commands out, replies in, in the same order."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._replies: deque[Deferred[Any]] = deque()
+        self._parser = hiredis.Reader(protocolError=StoreUnavailable, replyError=StoreRefused)
+
+    def execute_command(self, *arguments: Argument, **_: Any) -> Deferred[Any]:
+        """Send one command. The answer fires with the reply; an error reply is a value, a lost connection a failure."""
+        reply: Deferred[Any] = Deferred(_keep_place)
+        if not self.connected:
+            reply.errback(StoreUnavailable("The connection to Redis is lost"))
+            return reply
+        self._replies.append(reply)
+        self.transport.write(_pack(arguments))
+        return reply
+
+    def send_many(self, commands: Sequence[Sequence[Argument]]) -> Deferred[list[Any]]:
+        """Send commands in one write; the answer is the list of their replies."""
+        whole: Deferred[list[Any]] = Deferred(_keep_place)
+        got: list[Any] = []
+        expected = len(commands)
+
+        def one(value: Any) -> None:
+            got.append(value)
+            if len(got) == expected and not whole.called:
+                whole.callback(got)
+
+        def lost(failure: Any) -> None:
+            if not whole.called:
+                whole.errback(failure)
+
+        for _ in commands:
+            reply: Deferred[Any] = Deferred()
+            reply.addCallbacks(one, lost)
+            self._replies.append(reply)
+        self.transport.write(b"".join([_pack(command) for command in commands]))
+        return whole
+
+    def dataReceived(self, data: bytes, unpause: bool = False) -> None:
+        parser = self._parser
+        parser.feed(data)
+        replies = self._replies
+        try:
+            value = parser.gets()
+            while value is not False:
+                reply = replies.popleft()
+                if not reply.called:
+                    reply.callback(value)
+                value = parser.gets()
+        except StoreUnavailable:
+            log.error("Redis sent what is not its protocol; connecting again")
+            self.transport.abortConnection()
+
+    def connectionLost(self, why: Any) -> None:
+        super().connectionLost(why)
+        waiting, self._replies = self._replies, deque()
+        for reply in waiting:
+            if not reply.called:
+                reply.errback(StoreUnavailable("The connection to Redis was lost; the command may or may not have run"))
+
+
+def _pack(command: Sequence[Argument]) -> bytes:
+    packed: bytes = hiredis.pack_command(tuple(command))  # type: ignore[arg-type]  # its stub is too narrow
+    return packed
+
+
+def _keep_place(reply: Deferred[Any]) -> None:
+    # a cancelled call keeps its place in the queue, else the next call would get its reply
+    reply.errback(CancelledError())
+
+
+class _Factory(txredisapi.RedisFactory):  # type: ignore[misc]  # txredisapi is not typed
+    """One connection that is always dialled again, soon."""
+
+    protocol = _Protocol
+    initialDelay = 0.05
+    maxDelay = 1.0
+
+    def __init__(self, address: Address, up: Callable[[Any], None], failed: Callable[[str], None]) -> None:
+        super().__init__(
+            str(address),
+            address.database or None,
+            1,
+            isLazy=True,
+            charset=None,
+            password=address.password,
+            convertNumbers=False,
+            username=address.user,
+        )
+        self._up = up
+        self._failed = failed
+
+    def addConnection(self, conn: Any) -> None:
+        super().addConnection(conn)
+        if conn.connected:
+            self._up(conn)
+
+    def connectionError(self, why: str) -> None:
+        super().connectionError(why)
+        self._failed(why)
+
+
+class _Link:
+    """One connection and the calls that wait for it."""
+
+    def __init__(self, address: Address, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
+        self._conn: Any = None
+        self._waiting: set[Deferred[Any]] = set()
+        self.refused: str | None = None
+        self._factory = _Factory(address, self._came_up, self._was_refused)
+        self._factory.deferred.addErrback(lambda _: None)
+
+    def start(self) -> None:
+        self._factory.startConnecting(self._endpoint)
+
+    async def stop(self) -> None:
+        self._was_refused("The store is closed")
+        await self._factory.disconnect()
+
+    async def connection(self) -> Any:
+        """The live connection, waited for. `StoreUnavailable` when too many wait or Redis refuses the login."""
+        while self._conn is None or not self._conn.connected:
+            if self.refused is not None:
+                raise StoreUnavailable(self.refused)
+            if len(self._waiting) >= WAITING:
+                raise StoreUnavailable("Redis is away and too many calls wait for it")
+            waiter: Deferred[Any] = Deferred(lambda one: self._waiting.discard(one))
+            self._waiting.add(waiter)
+            await waiter
+        return self._conn
+
+    def _came_up(self, conn: Any) -> None:
+        transport = conn.transport
+        if hasattr(transport, "setTcpNoDelay"):
+            transport.setTcpNoDelay(True)
+        self._conn = conn
+        self.refused = None
+        self._wake()
+
+    def _was_refused(self, why: str) -> None:
+        self.refused = why
+        self._wake()
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for one in waiting:
+            if not one.called:
+                one.callback(None)
+
+
+class Redis(Service):
+    """
+    The store's way to Redis, a service.
+
+    Every call may raise `StoreUnavailable` (no answer in time; it may or may not have run) and `StoreRefused` (an error
+    reply). Writes are made so that repeating them does no harm.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        reactor: Any,
+        prefix: str = "ee:",
+        tls: Callable[[str], IOpenSSLClientConnectionCreator] | None = None,
+    ) -> None:
+        self.address = parse_url(url)
+        self.prefix = prefix.encode()
+        self.version = ""
+        self._reactor = reactor
+        self._tls = tls
+        self._ordinary: _Link | None = None
+        self._large: _Link | None = None
+        self._scripts: dict[str, tuple[bytes, str]] = {}
+
+    # the service
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]  # Twisted's has no annotations
+        self._ordinary = _Link(self.address, self._endpoint())
+        self._ordinary.start()
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()  # type: ignore[no-untyped-call]  # as above
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for link in (self._ordinary, self._large):
+            if link is not None:
+                await link.stop()
+
+    async def ready(self) -> None:
+        """Return once Redis answers and is one we can work with; `StartupFailed` with one line that says why not."""
+        try:
+            await bounded(self._reactor, CALL, self._wait_for_pong(), "Redis")
+        except TimedOut:
+            raise StartupFailed(f"Redis does not answer ({self.address}): start it, or correct dbs.redis") from None
+        except (StoreRefused, StoreUnavailable) as error:
+            raise StartupFailed(f"Redis refuses us ({self.address}): {error.message}") from None
+        info = (await self.call("INFO")).decode("utf-8", "replace")
+        fields = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+        self.version = fields.get("redis_version", "")
+        if tuple(int(part) for part in self.version.split(".")[:2]) < LEAST_VERSION:
+            least = ".".join(map(str, LEAST_VERSION))
+            raise StartupFailed(f"Redis {self.version} is too old ({self.address}): {least} or newer is needed")
+        policy = fields.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            log.warn("Redis may throw data away: its maxmemory-policy is {policy}, set it to noeviction", policy=policy)
+
+    async def _wait_for_pong(self) -> None:
+        while True:
+            try:
+                if await self.call("PING") == b"PONG":
+                    return
+            except StoreRefused as error:
+                if not error.message.startswith(("LOADING", "BUSY")):
+                    raise
+            await pause(self._reactor, 0.02)
+
+    def _endpoint(self) -> IStreamClientEndpoint:
+        address = self.address
+        if address.path is not None:
+            return UNIXClientEndpoint(self._reactor, address.path, timeout=5)
+        assert address.host is not None
+        plain = HostnameEndpoint(self._reactor, address.host, address.port, timeout=5)
+        if not address.tls:
+            return plain
+        if self._tls is None:
+            raise StartupFailed("rediss:// needs TLS, which is not available here")
+        return wrapClientTLS(self._tls(address.host), plain)
+
+    # calls
+
+    async def call(self, *arguments: Argument) -> Any:
+        """One command and its reply: bytes, int, list or None."""
+        return await self._bounded(self._call(self._link(), arguments))
+
+    async def large(self, *arguments: Argument) -> Any:
+        """One command with a large body or reply, on the connection for these."""
+        if self._large is None:
+            self._large = _Link(self.address, self._endpoint())
+            self._large.start()
+        return await self._bounded(self._call(self._large, arguments))
+
+    async def many(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        """Several commands in one round trip. All run; the first error reply is raised afterwards."""
+        if not commands:
+            return []
+        replies: list[Any] = await self._bounded(self._many(commands))
+        return replies
+
+    async def script(
+        self, name: str, keys: Sequence[bytes], arguments: Sequence[Argument] = (), *, big: bool = False
+    ) -> Any:
+        """Run `scripts/<name>.lua`. It is sent once and again after Redis lost it (a restart, SCRIPT FLUSH)."""
+        sha, text = self._script(name)
+        call = self.large if big else self.call
+        try:
+            return await call(b"EVALSHA", sha, len(keys), *keys, *arguments)
+        except StoreRefused as error:
+            if not error.message.startswith("NOSCRIPT"):
+                raise
+        return await call(b"EVAL", text, len(keys), *keys, *arguments)
+
+    def _link(self) -> _Link:
+        if self._ordinary is None:
+            raise StoreUnavailable("The store is not open")
+        return self._ordinary
+
+    async def _call(self, link: _Link, arguments: Sequence[Argument]) -> Any:
+        conn = link._conn
+        if conn is None or not conn.connected:
+            conn = await link.connection()
+        reply = await conn.execute_command(*arguments)
+        if isinstance(reply, StoreRefused):
+            raise reply
+        return reply
+
+    async def _many(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        conn = await self._link().connection()
+        replies: list[Any] = await conn.send_many(commands)
+        for reply in replies:
+            if isinstance(reply, StoreRefused):
+                raise reply
+        return replies
+
+    async def _bounded(self, work: Any) -> Any:
+        try:
+            return await bounded(self._reactor, CALL, work, "Redis")
+        except TimedOut as late:
+            raise StoreUnavailable(f"Redis did not answer within {CALL:g} seconds") from late
+
+    def _script(self, name: str) -> tuple[bytes, str]:
+        found = self._scripts.get(name)
+        if found is None:
+            text = read_script(name)
+            sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest().encode()
+            found = self._scripts[name] = (sha, text)
+        return found
+
+
+def read_script(name: str) -> str:
+    """
+    The text of a script with the parts it uses in front.
+
+    A line `-- uses other` takes in `_other.lua`, which defines functions and does nothing by itself.
+    """
+    folder = resources.files("emailengine.store") / "scripts"
+    text = (folder / f"{name}.lua").read_text("utf-8")
+    parts = [
+        (folder / f"_{line.removeprefix('-- uses ').strip()}.lua").read_text("utf-8")
+        for line in text.splitlines()
+        if line.startswith("-- uses ")
+    ]
+    return "".join([*parts, text])
