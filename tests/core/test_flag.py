@@ -59,7 +59,7 @@ class FlagTests(SynchronousTestCase):
 
     def test_loop(self) -> None:
         """A loop that clears, works and waits runs once for each raise, and misses none raised while it works."""
-        turns = []
+        turns: list[object] = []
 
         async def loop() -> None:
             while True:
