@@ -57,7 +57,7 @@ class Address:
 
 
 def parse_url(url: str) -> Address:
-    """Read `redis://[user:password@]host[:port][/db]`, `rediss://…`, `unix:///path[?db=n]`; or `ConfigurationInvalid`."""
+    """Read `redis://[user:password@]host[:port][/db]`, `rediss://…`, `unix:///path[?db=n]`, or say what is wrong."""
     remedy = "write it as redis://[user:password@]host:port/db, rediss://… or unix:///path?db=0"
     try:
         parts = urlsplit(url)

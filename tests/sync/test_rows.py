@@ -22,7 +22,7 @@ class BlockTests(SynchronousTestCase):
 
     def test_run(self) -> None:
         """A full block of equal flags takes five bytes."""
-        rows = {uid: ("\\Seen",) for uid in range(256, 512)}
+        rows = dict.fromkeys(range(256, 512), ("\\Seen",))
         self.assertEqual(len(encode_block(1, rows, FlagTable())), 5)
 
     def test_alternating(self) -> None:

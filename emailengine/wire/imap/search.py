@@ -176,7 +176,7 @@ def gmail_label(name: str) -> Criterion:
 
 def all_of(criteria: Iterable[Sequence[Piece]]) -> Criterion:
     """Every one of these; all messages, if there are none."""
-    return write.command(*criteria) or EVERY
+    return write.command(*criteria) or [*EVERY]
 
 
 def any_of(criteria: Sequence[Sequence[Piece]]) -> Criterion:
