@@ -13,8 +13,9 @@ class Position:
     How far a folder is indexed.
 
     `count` messages below `uidnext` are in the index, as of `modseq` (None without CONDSTORE). `silent_until` is the
-    UIDNEXT at first sight: mail below it was there before us. While a first pass runs, `todo` is the lowest UID that is
-    not indexed yet; 0 when it is over. `commit` counts the writes.
+    UIDNEXT at first sight: mail below it was there before us. While a first pass runs, `todo` is the lowest UID below
+    `silent_until` that is not indexed yet; 0 when it is over. What a `quiet` first pass finds is not announced: the
+    folder was known under another UIDVALIDITY. `commit` counts the writes.
     """
 
     uidvalidity: int
@@ -24,6 +25,7 @@ class Position:
     silent_until: int
     todo: int = 0
     commit: int = 0
+    quiet: bool = False
 
 
 @frozen
