@@ -163,6 +163,12 @@ class StoreRefused(EmailEngineError):
     default_code = "StoreRefused"
 
 
+class StoredUnreadable(EmailEngineError):
+    """What Redis holds of one account or folder is damaged, or was written by a version that this one cannot read."""
+
+    default_code = "StoredUnreadable"
+
+
 class Outdated(EmailEngineError):
     """The write came from an owner or a position that is no longer current, and changed nothing."""
 

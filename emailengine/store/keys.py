@@ -24,8 +24,20 @@ class Keys:
         return self._p + b"accounts-by-state:" + state.encode()
 
     def account(self, account: str) -> bytes:
-        """Hash: settings, state, error, generation, owner number, counters. Gone with the account."""
+        """Hash: settings, state, error, generation, owner number; `event:<name>` counts. Gone with the account."""
         return self._p + b"account:" + _id(account)
+
+    def serials(self) -> bytes:
+        """Hash: the last generation, owner number and folder number; none is given twice. Three entries."""
+        return self._p + b"serials"
+
+    def leaving(self) -> bytes:
+        """Set: generation and id of deleted accounts whose folders are still being removed. Empties by itself."""
+        return self._p + b"leaving"
+
+    def left(self, leaving: bytes) -> bytes:
+        """Hash: the `folders` of a deleted account, an entry of `leaving`. Removed with the last of its folders."""
+        return self._p + b"left:" + leaving
 
     def folders(self, account: str) -> bytes:
         """Hash: the folder list, and numbers of folders by path and UIDVALIDITY. Gone with the account."""
@@ -67,10 +79,23 @@ class Keys:
         """Hash: token id (SHA-256 of the value) -> record. One entry a token."""
         return self._p + b"tokens"
 
+    def salt(self) -> bytes:
+        """String: what the key for encryption at rest is derived with."""
+        return self._p + b"salt"
+
     def version(self) -> bytes:
         """String: the version of the stored data."""
         return self._p + b"version"
 
 
-def _id(account: str) -> bytes:
-    return account.encode("utf-8", "surrogatepass")
+def octets(text: str) -> bytes:
+    """Any text as it is part of a name: what `text_of` reads again."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def text_of(name: bytes) -> str:
+    """The text behind `octets`. `UnicodeDecodeError` for bytes that it did not make."""
+    return name.decode("utf-8", "surrogatepass")
+
+
+_id = octets
