@@ -1,0 +1,89 @@
+"""What the queue keeps of a message on its way, beside the message itself."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from emailengine.model.shape import Record
+
+SUBMIT = "submit"
+AFTER = "after"
+
+
+class Original(Record, kw_only=True):
+    """The message that was answered or forwarded, and the flags it gets once ours is sent."""
+
+    folder: int
+    uid: int
+    flags: list[str]
+
+
+class Mail(Record, kw_only=True):
+    """
+    One message of the outbox; times are seconds since 1970.
+
+    `attempts` is how often sending is tried at most. `copy` None leaves it to the rule whether there is a Sent copy.
+    `first_error` is what went wrong first.
+    """
+
+    account: str
+    generation: int
+    message_id: str
+    sender: str
+    recipients: list[str]
+    subject: str | None = None
+    source: Literal["smtp", "api", "test", "ui"] = "api"
+    created: float
+    scheduled: float
+    attempts: int
+    idempotency_key: str | None = None
+    copy: bool | None = None
+    sent_mail_path: str | None = None
+    original: Original | None = None
+    first_error: str | None = None
+
+
+class Failure(Record, kw_only=True):
+    """Why attempt number `attempt` failed, as the queue keeps it with the job."""
+
+    attempt: int
+    message: str
+    code: str | None = None
+    reply_code: int | None = None
+
+
+class After(Record, kw_only=True):
+    """What is left to do for a message that was sent: a copy into a folder (`path`), or flags on another message."""
+
+    account: str
+    generation: int
+    queue_id: str
+    path: str | None = None
+    sent: float = 0.0
+    original: Original | None = None
+
+
+encode = msgspec.json.Encoder().encode
+_mail = msgspec.json.Decoder(Mail)
+_failure = msgspec.json.Decoder(Failure)
+_after = msgspec.json.Decoder(After)
+
+
+def read_mail(data: bytes) -> Mail:
+    return _mail.decode(data)
+
+
+def read_after(data: bytes) -> After:
+    return _after.decode(data)
+
+
+def read_failure(error: bytes | None) -> Failure | None:
+    """The failure that a job carries; None before the first, or for one that nobody can read."""
+    if not error:
+        return None
+    try:
+        return _failure.decode(error)
+    except msgspec.DecodeError:
+        return None
