@@ -1,0 +1,1 @@
+"""The whole daemon against real servers, as a user calls it."""
