@@ -36,6 +36,10 @@ class Vault:
     def active(self) -> bool:
         return self._secret is not None
 
+    def use_salt(self, salt: bytes) -> None:
+        """Seal with this salt from now on: with one that is kept, all that was sealed needs one derivation."""
+        self._salt = salt
+
     def seal(self, text: str) -> str:
         """`text` in the stored format; unchanged where there is no secret."""
         if self._secret is None:
