@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from emailengine.model.shape import Record
+from emailengine.store.records import pack
 
 SUBMIT = "submit"
 AFTER = "after"
@@ -65,7 +66,7 @@ class After(Record, kw_only=True):
     original: Original | None = None
 
 
-encode = msgspec.json.Encoder().encode
+encode = pack
 _mail = msgspec.json.Decoder(Mail)
 _failure = msgspec.json.Decoder(Failure)
 _after = msgspec.json.Decoder(After)
@@ -87,3 +88,8 @@ def read_failure(error: bytes | None) -> Failure | None:
         return _failure.decode(error)
     except msgspec.DecodeError:
         return None
+
+
+def mark_of(attempt: int) -> str:
+    """What is noted at a job when attempt number `attempt` is about to send the final dot."""
+    return f"dot:{attempt}"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Protocol
 
 from emailengine.accounts.folders import Folders
 from emailengine.accounts.verbs.entering import Verb
 from emailengine.core.deadline import Deadline
 from emailengine.model.account import AccountSettings
-from emailengine.smtp.send import SmtpResult
-from emailengine.smtp.session import OnFinalDot
+from emailengine.smtp.session import OnFinalDot, SmtpResult
 from emailengine.smtp.target import Login, SmtpTarget
 
 
@@ -43,7 +42,7 @@ class Opened(Protocol):
     @property
     def filename(self) -> str | None: ...
     @property
-    def chunks(self) -> AsyncIterator[bytes]: ...
+    def chunks(self) -> AsyncGenerator[bytes]: ...
 
 
 class Attachments(Protocol):
@@ -82,5 +81,3 @@ class Sender(Protocol):
         on_final_dot: OnFinalDot | None = None,
     ) -> SmtpResult:
         """As `smtp.send.Senders.send_message`."""
-
-

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from emailengine.core.clock import wall
 from emailengine.core.deadline import bounded
+from emailengine.core.flag import Flag
 from emailengine.core.gates import Gate
 from emailengine.core.tasks import Tasks
 from emailengine.core.turns import pause
@@ -23,6 +24,7 @@ log = Logger()
 
 _STORE_AWAY = 1.0  # seconds before the next claim when Redis does not answer
 _SETTLING = 0.2  # the same for the outcome of a job: it must get there before its lease ends and it is claimed again
+_REFUSED = 5.0  # and when Redis refuses it, for want of memory perhaps
 _BROKEN_DELAY = 60.0
 _BROKEN_MOST = 10  # attempts at a job that our own faults end
 
@@ -49,7 +51,7 @@ class Workers(Service):
     _gate: Gate = field(init=False)
     _claiming: Tasks = field(init=False)
     _working: Tasks = field(init=False)
-    _ending: bool = field(default=False, init=False)
+    _ending: Flag = field(factory=Flag, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._gate = Gate(self.places)
@@ -63,7 +65,7 @@ class Workers(Service):
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's has no annotations
-        self._ending = False
+        self._ending.clear()
         self._claiming = Tasks(self.name)
         self._working = Tasks(self.name)
         self._claiming.start("claim", self._claim())
@@ -74,7 +76,7 @@ class Workers(Service):
 
     async def _stop(self) -> None:
         # not cancelled: a claim that is cut off would leave a job leased that nobody works on
-        self._ending = True
+        self._ending.raise_()
         self.queue.woken.raise_()
         try:
             await bounded(self.clock, self.grace, self._working.join())
@@ -84,42 +86,41 @@ class Workers(Service):
         await self._claiming.join()
 
     async def _claim(self) -> None:
-        while not self._ending:
-            await self._gate.acquire()
-            job: Job | None = None
-            try:
-                job = await self._next()
-            finally:
-                if job is None:
-                    self._gate.release()
-            if job is None:
-                continue
-            if self._ending:
-                self._gate.release()
-                await self._give_back(job)
-            else:
-                self._start(job)
-
-    async def _next(self) -> Job | None:
-        """A job, or None after a wait; then look again."""
         woken = self.queue.woken
-        woken.clear()
-        if self._ending:
-            return None
+        while not self._ending.raised:
+            await self._gate.acquire()
+            woken.clear()
+            found: Job | Wait = Wait(0.0)
+            try:
+                if not self._ending.raised:
+                    found = await self._next()
+            finally:
+                if not isinstance(found, Job):
+                    self._gate.release()
+            if not isinstance(found, Job):
+                await self._rest(found)
+            elif self._ending.raised:
+                self._gate.release()
+                await self._give_back(found)
+            else:
+                self._start(found)
+
+    async def _next(self) -> Job | Wait:
         try:
-            found = await self.queue.claim(lease=self.lease, per_group=self.per_group)
+            return await self.queue.claim(lease=self.lease, per_group=self.per_group)
         except (StoreUnavailable, StoreRefused) as error:
             log.warn("{queue}: the store does not answer: {reason}", queue=self.name, reason=error.message)
-            found = Wait(_STORE_AWAY)
-        if isinstance(found, Job):
-            return found
+            return Wait(_STORE_AWAY)
+
+    async def _rest(self, found: Wait) -> None:
+        """Wait until there may be something to do."""
+        woken = self.queue.woken
         timer = None if found.seconds is None else self.clock.callLater(max(0.0, found.seconds), woken.raise_)
         try:
             await woken.wait()
         finally:
             if timer is not None and timer.active():
                 timer.cancel()
-        return None
 
     def _start(self, job: Job) -> None:
         over = self._working.start("work", self._attend(job))
@@ -176,7 +177,7 @@ class Workers(Service):
 
 async def settle(clock: IReactorTime, write: Callable[[], Awaitable[bool]]) -> bool:
     """
-    Write the outcome of a job, again and again while Redis is away; whether it was still ours.
+    Write the outcome of a job, again and again until Redis takes it; whether it was still ours.
 
     A write that ran although its answer was lost is without effect the second time, and then counts as not ours.
     """
@@ -185,5 +186,6 @@ async def settle(clock: IReactorTime, write: Callable[[], Awaitable[bool]]) -> b
             return await write()
         except StoreUnavailable:
             await pause(clock, _SETTLING)
-
-
+        except StoreRefused as error:
+            log.error("the outcome of a job cannot be stored: {reason}", reason=error.message)
+            await pause(clock, _REFUSED)
