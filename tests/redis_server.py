@@ -53,7 +53,7 @@ def redis_url() -> str:
 class RedisCase(TestCase):
     """A test with `self.redis`, ready, and `self.keys`, under a prefix that nobody else uses."""
 
-    def setUp(self) -> Deferred[None]:
+    def setUp(self) -> Deferred[None]:  # type: ignore[override]  # trial waits for it
         self.redis = Redis(redis_url(), reactor=reactor, prefix=f"t{next(_numbers)}:")
         self.keys = Keys(self.redis.prefix.decode())
         self.redis.startService()

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocol, ITLSTransport
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, ITLSTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -37,6 +37,7 @@ class Peer(StringTransport):
         self.greedy = greedy  # takes all a producer has at once
         self.tls: list[object] = []
         self.closed = False
+        self.no_delay = self.keep_alive = False
         connection.makeConnection(self)
 
     def startTLS(self, contextFactory: object) -> bool:  # type: ignore[override]
@@ -45,6 +46,18 @@ class Peer(StringTransport):
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         self.no_delay = enabled
+
+    def getTcpNoDelay(self) -> bool:
+        return self.no_delay
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        self.keep_alive = enabled
+
+    def getTcpKeepAlive(self) -> bool:
+        return self.keep_alive
+
+    def loseWriteConnection(self) -> None:
+        self.lose()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         super().registerProducer(producer, streaming)
@@ -72,7 +85,7 @@ class Peer(StringTransport):
         self.connection.dataReceived(b"".join([line.encode() + b"\r\n" for line in lines]))
 
     def heard(self) -> bytes:
-        found = self.value()
+        found: bytes = self.value()
         self.clear()
         return found
 
@@ -98,7 +111,7 @@ class Dialer:
         if self.error is not None:
             raise self.error
         connection = build()
-        assert IProtocol.providedBy(connection)
+        assert isinstance(connection, Connection)
         self.asked.append({"host": host, "port": port, **options})
         self.peers.append(Peer(connection, greedy=self.greedy))
         return connection

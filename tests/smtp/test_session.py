@@ -144,12 +144,13 @@ class DeliveryTests(SessionCase):
 class NothingSentTests(SessionCase):
     def test_bad_envelopes(self) -> None:
         """What cannot be sent is refused before a word is said, and the session stays usable."""
-        for change in (
+        changes: tuple[dict[str, Any], ...] = (
             {"recipients": []},
             {"recipients": [""]},
             {"recipients": ["a@b\r\nDATA"]},
             {"envelope_from": "a b@c"},
-        ):
+        )
+        for change in changes:
             error = self.fails(self.deliver(evolve(MESSAGE, **change)), InvalidInput, usable=True)
             self.assertEqual(error.code, "EENVELOPE")
         self.fails(self.deliver(evolve(MESSAGE, recipients=["jö@y.example"])), MissingExtension, usable=True)

@@ -21,7 +21,7 @@ def outgoing(**values: Any) -> Outgoing:
 
 
 def read(message: bytes) -> EmailMessage:
-    return cast(EmailMessage, email.message_from_bytes(message, policy=email.policy.SMTP))
+    return email.message_from_bytes(message, policy=email.policy.SMTP)
 
 
 def shape(part: EmailMessage) -> Any:
@@ -41,7 +41,7 @@ class StructureTests(SynchronousTestCase):
 
     def test_shapes(self) -> None:
         """Each level of the structure is there only when it has more than one member."""
-        for values, expected in [
+        cases: list[tuple[dict[str, Any], Any]] = [
             ({}, "text/plain"),
             ({"text": "x"}, "text/plain"),
             ({"html": "<p>x"}, ("alternative", ["text/plain", "text/html"])),
@@ -62,7 +62,8 @@ class StructureTests(SynchronousTestCase):
                     ],
                 ),
             ),
-        ]:
+        ]
+        for values, expected in cases:
             self.assertEqual(shape(read(compose_whole(outgoing(**values)))), expected)
 
     def test_attachments(self) -> None:

@@ -24,7 +24,7 @@ def value_of(line: bytes) -> bytes:
 
 
 def message_with(*fields: bytes) -> email.message.EmailMessage:
-    return email.message_from_bytes(b"".join(fields) + b"\r\nbody\r\n", policy=email.policy.default)  # type: ignore[return-value]
+    return email.message_from_bytes(b"".join(fields) + b"\r\nbody\r\n", policy=email.policy.default)
 
 
 class TextFieldTests(SynchronousTestCase):
