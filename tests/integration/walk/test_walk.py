@@ -42,6 +42,12 @@ class WalkTests(unittest.TestCase):
     """One daemon for all tests of the class; they do not depend on each other's order."""
 
     directory: ClassVar[Path]
+    authority: ClassVar[Authority]
+    mail: ClassVar[Dovecot]
+    sink: ClassVar[Receiver]
+    daemon: ClassVar[Daemon]
+    post: ClassVar[PostOffice]
+    registered: ClassVar[Any]
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -221,7 +227,9 @@ class WalkTests(unittest.TestCase):
         (attachment,) = data["attachments"]
         status, headers, body = self.daemon.raw("GET", f"/v1/account/anna/attachment/{attachment['id']}")
         self.assertEqual((status, headers["content-type"], body), (200, "application/pdf", content))
-        self.assertIn("filename*=utf-8''Angebot%20f%C3%BCr%20Anna.pdf", headers["content-disposition"].replace("UTF-8", "utf-8"))
+        self.assertIn(
+            "filename*=utf-8''Angebot%20f%C3%BCr%20Anna.pdf", headers["content-disposition"].replace("UTF-8", "utf-8")
+        )
         status, headers, body = self.daemon.raw("GET", f"/v1/account/anna/message/{data['id']}/source")
         self.assertEqual((status, headers["content-type"]), (200, "message/rfc822"))
         self.assertIn(b"Subject: with a file", body)
@@ -322,7 +330,9 @@ class WalkTests(unittest.TestCase):
         self.sink.fail(1)
         self.mail.deliver("anna", message("told twice"))
         good = self.webhook("messageNew", subject="told twice")
-        tries = [row for row in self.sink.kept("messageNew", ok=False) if row["body"]["data"]["subject"] == "told twice"]
+        tries = [
+            row for row in self.sink.kept("messageNew", ok=False) if row["body"]["data"]["subject"] == "told twice"
+        ]
         self.assertEqual([row["status"] for row in tries], [500, 200])
         self.assertEqual(tries[0]["headers"]["x-ee-wh-event-id"], good["headers"]["x-ee-wh-event-id"])
         self.assertEqual(good["headers"]["x-ee-wh-attempts-made"], "1")
