@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.task import Clock
-from twisted.logger import globalLogPublisher
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from emailengine.core import metrics
@@ -16,12 +16,14 @@ class LagTests(SynchronousTestCase):
         self.lag = Lag(self.clock)
         self.lag.startService()
         self.lines: list[str] = []
-        observer = lambda event: self.lines.append(str(event.get("log_format")))  # noqa: E731
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        globalLogPublisher.addObserver(self._heard)
+        self.addCleanup(globalLogPublisher.removeObserver, self._heard)
+
+    def _heard(self, event: LogEvent) -> None:
+        self.lines.append(str(event.get("log_format")))
 
     def _sum(self) -> float:
-        return metrics.reactor_lag._sum.get()
+        return float(metrics.reactor_lag._sum.get())
 
     def test_on_time(self) -> None:
         """A timer that fires when it is due counts as no delay and says nothing."""
