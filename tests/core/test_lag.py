@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from emailengine.core import metrics
@@ -16,8 +18,9 @@ class LagTests(SynchronousTestCase):
         self.lag = Lag(self.clock)
         self.lag.startService()
         self.lines: list[str] = []
-        globalLogPublisher.addObserver(self._heard)
-        self.addCleanup(globalLogPublisher.removeObserver, self._heard)
+        observer = cast(ILogObserver, self._heard)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
 
     def _heard(self, event: LogEvent) -> None:
         self.lines.append(str(event.get("log_format")))
