@@ -54,6 +54,8 @@ class Config:
     max_submit_body: int = 50 * MIB  # submit, upload
     body_timeout: float = 10.0  # until such a body is there
     request_timeout: float = 10.0  # a request that says nothing itself
+    cors_origins: frozenset[str] = frozenset()  # pages of these origins may use the API; `*` stands for all
+    cors_max_age: float = 60.0
     imap_timeout: float = 60.0  # silence of an IMAP server while a command runs
     webhook_timeout: float = 30.0  # one delivery
     webhook_concurrency: int = 64  # deliveries at a time
@@ -111,6 +113,7 @@ def _at_least_one(value: Any) -> int:
     return number
 
 
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "mo": 30 * 86400.0, "h": 3600.0, "d": 86400.0, "y": 365 * 86400.0}
 
 
@@ -160,6 +163,13 @@ def _egress(value: Any) -> Egress:
 
 def _prefix(value: Any) -> str:
     return _text(value).removesuffix(":") + ":"
+
+
+def _origins(value: Any) -> frozenset[str]:
+    listed = value.split() if isinstance(value, str) else value
+    if not isinstance(listed, list) or not all(isinstance(one, str) and _ORIGIN.fullmatch(one) for one in listed):
+        raise ValueError("origins as browsers send them, https://app.example.com, with spaces between")
+    return frozenset(listed)
 
 
 def _state_dir(value: Any) -> Path:
@@ -223,6 +233,10 @@ KEYS: tuple[Key, ...] = (
         "Largest body of submit and upload (50M)"),
     Key("api.maxPayloadTimeout", ("EENGINE_MAX_PAYLOAD_TIMEOUT",), "body_timeout", _some_time,
         "Time for such a body to arrive (10 s)"),
+    Key("cors.origin", ("EENGINE_CORS_ORIGIN",), "cors_origins", _origins,
+        "Web pages of these origins may use the API (none)"),
+    Key("cors.maxAge", ("EENGINE_CORS_MAX_AGE",), "cors_max_age", duration,
+        "How long browsers remember that (60 s)"),
     Key("service.commandTimeout", ("EENGINE_TIMEOUT",), "request_timeout", _some_time,
         "Time for a request, unless X-EE-Timeout gives it more (10 s)"),
     Key("service.secret", ("EENGINE_SECRET",), "secret", _optional,
@@ -259,8 +273,6 @@ WITHOUT_EFFECT: Mapping[str, tuple[str, str]] = {
     "submitDelay": ("EENGINE_SUBMIT_DELAY", _LATER),
     "api.tls": ("EENGINE_API_TLS", "put a proxy that speaks TLS in front"),
     "api.proxy": ("EENGINE_API_PROXY", "X-Forwarded-For is never believed"),
-    "cors.origin": ("EENGINE_CORS_ORIGIN", _LATER),
-    "cors.maxAge": ("EENGINE_CORS_MAX_AGE", _LATER),
     "log.raw": ("EENGINE_LOG_RAW", "raw protocol is never logged"),
     "mcp.enabled": ("EENGINE_MCP_ENABLED", _LATER),
     "smtp.enabled": ("EENGINE_SMTP_ENABLED", _LATER),

@@ -43,9 +43,8 @@ _NUMBERS = {
     LogLevel.critical: 60,
 }
 # what the older half of Twisted puts into an event beside its fields
-_PLUMBING = frozenset(
-    "message time system isError format failure why logLevel printed level msg pid hostname component err".split()
-)
+_TWISTEDS = frozenset(("message", "time", "system", "isError", "format", "failure", "why", "logLevel", "printed"))
+_PLUMBING = _TWISTEDS | {"level", "msg", "pid", "hostname", "component", "err"}
 _HIDDEN = frozenset(("password", "pass", "secret", "token", "access_token", "authorization", "cookie", "api_auth"))
 _IN_URL = re.compile(rb"(access_token=)[^&\s\"\\]+")
 
