@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 from emailengine.wire.mime.compose import Attachment
 
 _MOST = 500  # pictures; what is beyond stays as it is
-_MOST_LOOKS = 20_000  # places that might be one
+_MOST_LOOKS = 5_000  # places that might be one
 _MOST_ESCAPED = 200_000  # characters of a picture that is written with percent signs
 _WINDOW = 1000  # characters of an <img> tag before its source
 _BEFORE = re.compile(r"<img\b[^<>]*?\bsrc\s*=\s*(['\"])\Z", re.IGNORECASE)
@@ -30,8 +30,9 @@ def embed_images(html: str) -> tuple[str, list[Attachment]]:
         quote = html[at - 1 : at]
         looks += 1
         if quote in ("'", '"'):
-            tag = _BEFORE.search(html[max(done, at - _WINDOW) : at])
-            end = html.find(quote, at) if tag is not None else -1
+            start = html.rfind("<", max(done, at - _WINDOW), at)
+            in_tag = start >= 0 and _BEFORE.match(html, start, at) is not None
+            end = html.find(quote, at) if in_tag else -1
             part = _part(html, at, end, len(parts) + 1) if end > at else None
             if part is not None:
                 pieces += [html[done:at], "cid:", part.cid or ""]

@@ -12,7 +12,6 @@ from twisted.logger import Logger
 
 from emailengine.core.clock import wall
 from emailengine.core.deadline import bounded
-from emailengine.core.flag import Flag
 from emailengine.core.gates import Gate
 from emailengine.core.tasks import Tasks
 from emailengine.core.turns import pause
@@ -51,7 +50,7 @@ class Workers(Service):
     _gate: Gate = field(init=False)
     _claiming: Tasks = field(init=False)
     _working: Tasks = field(init=False)
-    _ending: Flag = field(factory=Flag, init=False)
+    _ending: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._gate = Gate(self.places)
@@ -63,9 +62,12 @@ class Workers(Service):
         """How many jobs are being worked on."""
         return self.places - self._gate.free
 
+    def _is_ending(self) -> bool:
+        return self._ending  # it changes during waits
+
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's has no annotations
-        self._ending.clear()
+        self._ending = False
         self._claiming = Tasks(self.name)
         self._working = Tasks(self.name)
         self._claiming.start("claim", self._claim())
@@ -76,7 +78,7 @@ class Workers(Service):
 
     async def _stop(self) -> None:
         # not cancelled: a claim that is cut off would leave a job leased that nobody works on
-        self._ending.raise_()
+        self._ending = True
         self.queue.woken.raise_()
         try:
             await bounded(self.clock, self.grace, self._working.join())
@@ -87,19 +89,19 @@ class Workers(Service):
 
     async def _claim(self) -> None:
         woken = self.queue.woken
-        while not self._ending.raised:
+        while not self._is_ending():
             await self._gate.acquire()
             woken.clear()
             found: Job | Wait = Wait(0.0)
             try:
-                if not self._ending.raised:
+                if not self._is_ending():
                     found = await self._next()
             finally:
                 if not isinstance(found, Job):
                     self._gate.release()
             if not isinstance(found, Job):
                 await self._rest(found)
-            elif self._ending.raised:
+            elif self._is_ending():
                 self._gate.release()
                 await self._give_back(found)
             else:
