@@ -45,7 +45,7 @@ _FRAMING = frozenset(  # what the connection decides, not the caller
 )
 _DIAL = 20.0  # seconds for one address; the deadline of the request is over all of them
 _KEPT = 16  # connections to one place that wait for the next request
-_KEPT_FOR = 50.0  # seconds; most servers close earlier, then a request is sent a second time at once
+_KEPT_FOR = 50  # seconds; most servers close earlier, then a request is sent a second time at once
 
 
 class Securing(Protocol):
@@ -230,10 +230,10 @@ def _read_headers(response: IResponse) -> dict[str, str]:
 
 def _reasons(error: BaseException) -> list[BaseException]:
     """What is behind an error of Twisted's HTTP client."""
-    inside = getattr(error, "reasons", None)
+    inside: list[Failure] | None = getattr(error, "reasons", None)
     if not inside:
         return [error]
-    return [found for one in inside for found in _reasons(one.value if isinstance(one, Failure) else one)]
+    return [found for one in inside if one.value is not None for found in _reasons(one.value)]
 
 
 def _unheard(error: Exception) -> bool:
@@ -273,7 +273,7 @@ class _Dialling:
         self,
         host: str,
         port: int,
-        factory: ClientFactory,
+        factory: ClientFactory[Any],
         timeout: float = 30,
         bindAddress: tuple[str, int] | None = None,
     ) -> IConnector:
@@ -291,8 +291,8 @@ class _Dialling:
         now: float = self._reactor.seconds()
         return now
 
-    def callLater(self, delay: float, what: Any, *arguments: Any, **named: Any) -> IDelayedCall:
-        call: IDelayedCall = self._reactor.callLater(delay, what, *arguments, **named)
+    def callLater(self, delay: float, callable: Any, *args: object, **kwargs: object) -> IDelayedCall:
+        call: IDelayedCall = self._reactor.callLater(delay, callable, *args, **kwargs)
         return call
 
     def getDelayedCalls(self) -> Sequence[IDelayedCall]:

@@ -18,40 +18,23 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from emailengine.accounts.fresh import FreshMessage
 from emailengine.core import metrics
-from emailengine.core.delays import Delays
 from emailengine.core.flag import Flag
-from emailengine.core.gates import Gate, KeyedGate
+from emailengine.core.gates import Gate
 from emailengine.core.tasks import Tasks
 from emailengine.core.turns import pause
-from emailengine.errors import (
-    AccountNotFound,
-    AccountUnavailable,
-    Busy,
-    EmailEngineError,
-    NotFound,
-    StoreRefused,
-    StoreUnavailable,
-)
+from emailengine.errors import AccountNotFound, StoreRefused, StoreUnavailable
 from emailengine.model.event import EventName, Say
 from emailengine.store.queue import NewJob
 from emailengine.webhooks import delivery, payload
 from emailengine.webhooks.circuit import Backlog
-from emailengine.webhooks.content import Account, Accounts, fresh_detail, read_detail
+from emailengine.webhooks.content import Account, Accounts, Reading, Told, is_whole, shape_fresh, told_bare, told_of
 from emailengine.webhooks.delivery import QUEUE, Delivery
+from emailengine.webhooks.payload import ContentPolicy, content_policy
 from emailengine.webhooks.request import place_of as host_of
-from emailengine.webhooks.targets import (
-    NOTHING_OWN,
-    Own,
-    Place,
-    Settings,
-    Target,
-    own_of,
-    place_in,
-    place_of,
-    policy_of,
-    targets,
-)
+from emailengine.webhooks.targets import DEFAULT, NOTHING_OWN, Own, Place, Settings, Target, own_of, place_of, policy_of
+from emailengine.webhooks.targets import targets as targets_of
 
 log = Logger()
 
@@ -72,11 +55,6 @@ _MAILBOX = frozenset(
 
 _BATCH = 64  # entries that are read at a time
 _STEPS = 32  # payloads that are built at a time
-_READS = 64  # messages that are read from mail servers at a time, so many of one server:
-_READS_A_HOST = 16
-_TRIES = 4  # to read a message; then it is told without its content
-_AWAY = Delays(first=1.0, factor=2.0, cap=30.0)
-_UNUSABLE = 300.0  # seconds before an account that should have told that it is usable is asked again
 _STORE_AWAY = 1.0
 
 
@@ -113,12 +91,11 @@ class _Voice:
 
 
 @frozen
-class _Told:
-    """What to announce of an event."""
+class _Fresh:
+    """A new message that is at hand, still to be shaped."""
 
-    event: EventName
-    data: Any
-    place: Place
+    message: FreshMessage
+    policy: ContentPolicy
 
 
 class Announcer(Service):
@@ -151,7 +128,7 @@ class Announcer(Service):
         self._tasks = Tasks("announcer")
         self._voices: dict[str, _Voice] = {}
         self._steps = Gate(_STEPS)
-        self._reads = KeyedGate(_READS, _READS_A_HOST)
+        self._reading = Reading(accounts, settings, clock, random)
 
     # the service
 
@@ -214,8 +191,7 @@ class Announcer(Service):
             voice.ahead.clear()
             while voice.waits and voice.unseen:
                 voice.unseen = False
-                after = voice.seen
-                page = await self._insist(lambda: self._say.read(voice.account, _BATCH, after=after))
+                page = await self._insist(lambda: self._say.read(voice.account, _BATCH, after=voice.seen))
                 for entry, said in page:
                     if said.event not in _MAILBOX:
                         await self._tell(voice, entry, said)
@@ -224,41 +200,47 @@ class Announcer(Service):
 
     async def _tell(self, voice: _Voice, entry: bytes, said: Say) -> None:
         """Announce one entry, whatever it takes: afterwards it is gone."""
-        jobs: list[NewJob] = []
+        told: Told | _Fresh | None = None
         try:
-            jobs = await self._jobs(voice, said)
+            told = await self._prepare(voice, said)
         except CancelledError:
             raise
         except Exception:  # noqa: BLE001 - one event that cannot be told must not silence the account for ever
-            metrics.announcements_failed.inc()
-            log.failure("an event cannot be announced", account=voice.account, event=said.event, event_id=said.event_id)
-        if not await self._insist(lambda: self._say.announce(voice.account, entry, jobs, [said.event])):
+            self._note_failure(voice, said)
+        async with self._steps:
+            event, jobs = await self._make(voice, said, told)
+            gone = not await self._insist(lambda: self._say.announce(voice.account, entry, jobs, [event]))
+        if gone:
             return
-        metrics.events.labels(said.event).inc()
+        metrics.events.labels(event).inc()
         if jobs:
             for job in jobs:
                 self._backlog.put(job.group)
             self._queue.woken.raise_()
 
-    async def _jobs(self, voice: _Voice, said: Say) -> list[NewJob]:
-        """The jobs of an event: none where nobody wants it, or where its account is gone and cannot tell it."""
+    def _note_failure(self, voice: _Voice, said: Say) -> None:
+        metrics.announcements_failed.inc()
+        log.failure("an event cannot be announced", account=voice.account, event=said.event, event_id=said.event_id)
+
+    async def _prepare(self, voice: _Voice, said: Say) -> Told | _Fresh | None:
+        """Get what an event's payload is made of; None where nobody wants it, or its account is gone."""
         account = self._find(voice.account)
-        if not self._wanted(said.event, account, place_of(said)):
-            if account is not None and said.event == "messageNew":
-                account.fresh.take(said.folder or 0, said.uid or 0)
-            return []
-        for target in self._wanted(said.event, account, place_of(said)):
-            await self._backlog.room(host_of(target.url))
-        if said.event == "messageNew":
-            told = await self._message(voice, said)
-            if told is None:
-                return []
+        place = place_of(said)
+        wanted = self._wanted(said.event, account, place)
+        if said.event != "messageNew":
+            fresh = None
         else:
-            told = _Told(said.event, said.data, place_of(said))
-        async with self._steps:
-            account = self._find(voice.account)
-            wanted = self._wanted(told.event, account, told.place)
-            return self._make(voice.account, said, told, wanted, _own(account)) if wanted else []
+            fresh = account.fresh.take(said.folder or 0, said.uid or 0) if account is not None else None
+        if not wanted:
+            return None
+        for target in wanted:
+            await self._backlog.room(host_of(target.url))
+        if said.event != "messageNew":
+            return Told(said.event, place, said.data)
+        policy = content_policy(self._settings.value)
+        if fresh is not None and is_whole(fresh, policy.wish):
+            return _Fresh(fresh, policy)
+        return None if account is None else await self._read(voice, said)
 
     def _find(self, account: str) -> Account | None:
         try:
@@ -267,22 +249,46 @@ class Announcer(Service):
             return None
 
     def _wanted(self, event: str, account: Account | None, place: Place) -> list[Target]:
-        return targets(policy_of(self._settings.value), _own(account), event, place)
+        return targets_of(policy_of(self._settings.value), _own(account), event, place)
 
-    def _make(
-        self, account: str, said: Say, told: _Told, wanted: Sequence[Target], own: Own
-    ) -> list[NewJob]:
-        body = payload.body(account, said, told.event, told.data, self._settings.value("serviceUrl", None))
+    async def _make(self, voice: _Voice, said: Say, told: Told | _Fresh | None) -> tuple[EventName, list[NewJob]]:
+        """What is announced in the end, with its jobs; none where it cannot be told."""
+        try:
+            if isinstance(told, _Fresh):
+                try:
+                    detail = await shape_fresh(told.message, said, told.policy.wish, self._clock)
+                    told = told_of(said, detail, told.policy)
+                except CancelledError:
+                    raise
+                except Exception:  # noqa: BLE001 - as in _tell
+                    self._note_failure(voice, said)
+                    told = told_bare(said)
+            if told is not None:
+                return told.event, self._jobs(voice, said, told)
+        except CancelledError:
+            raise
+        except Exception:  # noqa: BLE001 - as in _tell
+            self._note_failure(voice, said)
+        return said.event, []
+
+    def _jobs(self, voice: _Voice, said: Say, told: Told) -> list[NewJob]:
+        """One job for each target that wants the event, now that its content is known."""
+        account = self._find(voice.account)
+        own = _own(account)
+        wanted = self._wanted(told.event, account, told.place)
+        if not wanted:
+            return []
+        body = payload.body(voice.account, said, told.event, told.data, self._settings.value("serviceUrl", None))
         return [
             NewJob(
                 queue=QUEUE,
-                lane=delivery.lane(target.name, account),
-                id=said.event_id if len(wanted) == 1 else f"{said.event_id}.{target.name}",
+                lane=delivery.lane(target.name, voice.account),
+                id=said.event_id if target.name == DEFAULT else f"{said.event_id}.{target.name}",
                 group=host_of(target.url),
                 at=None,
                 data=delivery.encode(
                     Delivery(
-                        account=account,
+                        account=voice.account,
                         event=told.event,
                         event_id=said.event_id,
                         target=target.name,
@@ -297,84 +303,17 @@ class Announcer(Service):
             for target in wanted
         ]
 
-    # the content of a message
-
-    async def _message(self, voice: _Voice, said: Say) -> _Told | None:
-        """A new message with its content; None when its account is deleted before that could be read."""
-        policy = payload.content_policy(self._settings.value)
-        account = self._find(voice.account)
-        if account is None:
-            return None
-        detail = None
-        fresh = account.fresh.take(said.folder or 0, said.uid or 0)
-        if fresh is not None:
-            try:
-                detail = await fresh_detail(fresh, said, policy.wish, self._clock)
-            except CancelledError:
-                raise
-            except Exception:  # noqa: BLE001 - the server may be asked again, and that has its own limits
-                log.failure("a message cannot be shaped", account=voice.account, path=said.path, uid=said.uid)
-        if detail is None:
-            return await self._read(voice, said)
-        return _new(said, detail, policy)
-
-    async def _read(self, voice: _Voice, said: Say) -> _Told | None:
-        """Read a message from the mail server, and wait until that is possible."""
+    async def _read(self, voice: _Voice, said: Say) -> Told | None:
+        """Read a message from the mail server, and look ahead as long as that takes."""
         voice.waits = True
         if voice.unseen:
             voice.ahead.raise_()
         if voice.looking is None:
             voice.looking = self._tasks.start("look ahead", self._look_ahead(voice))
         try:
-            failures = 0
-            while failures < _TRIES:
-                voice.woken.clear()
-                account = self._find(voice.account)
-                if account is None:
-                    return None
-                # read anew, since the wait may have been long
-                policy = payload.content_policy(self._settings.value)
-                try:
-                    async with self._reads.of(_server(account)):
-                        detail = await read_detail(account, said, policy.wish, self._clock)
-                    return _new(said, detail, policy)
-                except CancelledError:
-                    raise
-                except NotFound:
-                    return _Told("messageMissing", payload.missing_message(said), place_of(said))
-                except AccountUnavailable:
-                    wait = _UNUSABLE
-                except (Busy, StoreUnavailable, StoreRefused):
-                    wait = _STORE_AWAY
-                except EmailEngineError as error:
-                    wait = _AWAY.delay(failures, self._random)
-                    failures += 1
-                    log.info(
-                        "a message cannot be read: {reason}",
-                        reason=error.message,
-                        account=voice.account,
-                        path=said.path,
-                        uid=said.uid,
-                    )
-                except Exception:  # noqa: BLE001 - as above: told without its content in the end
-                    wait = _AWAY.delay(failures, self._random)
-                    failures += 1
-                    log.failure("a message cannot be read", account=voice.account, path=said.path, uid=said.uid)
-                if failures < _TRIES:
-                    await self._wait(voice, wait)
-            metrics.announcements_failed.inc()
-            return _Told("messageNew", payload.bare_message(said), place_of(said))
+            return await self._reading.read(voice.account, said, voice.woken)
         finally:
             voice.waits = False
-
-    async def _wait(self, voice: _Voice, seconds: float) -> None:
-        """Wait until the account is heard of again, or so long."""
-        timer = self._clock.callLater(seconds, voice.woken.raise_)
-        try:
-            await voice.woken.wait()
-        finally:
-            if timer.active():
-                timer.cancel()
 
     async def _insist(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """Do something in the store, again until it answers."""
@@ -388,14 +327,3 @@ class Announcer(Service):
 
 def _own(account: Account | None) -> Own:
     return NOTHING_OWN if account is None else own_of(account.settings)
-
-
-def _server(account: Account) -> str:
-    imap = account.settings.imap
-    return (imap.host if imap is not None else None) or ""
-
-
-def _new(said: Say, detail: Any, policy: payload.ContentPolicy) -> _Told:
-    seems_new = said.data.get("seemsLikeNew")
-    data = payload.new_message(detail, policy, seems_new)
-    return _Told("messageNew", data, place_in(said, detail.message_special_use, detail.labels))

@@ -2,27 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
+from attrs import define, field, frozen
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from emailengine.accounts.fresh import FreshMessage, FreshMessages
 from emailengine.accounts.shaping import shape_detail
 from emailengine.accounts.verbs.entering import Verb
 from emailengine.accounts.verbs.reading import ReadMessage, TextWish, join_texts, parts_of
+from emailengine.core import metrics
 from emailengine.core.deadline import Deadline
+from emailengine.core.delays import Delays
+from emailengine.core.flag import Flag
+from emailengine.core.gates import KeyedGate
+from emailengine.core.turns import pause
+from emailengine.errors import (
+    AccountNotFound,
+    AccountUnavailable,
+    Busy,
+    EmailEngineError,
+    NotFound,
+    StoreRefused,
+    StoreUnavailable,
+)
 from emailengine.model.account import AccountSettings
-from emailengine.model.event import Say
+from emailengine.model.event import EventName, Say
 from emailengine.model.message import MessageDetail
+from emailengine.webhooks import payload
+from emailengine.webhooks.payload import ContentPolicy, content_policy
+from emailengine.webhooks.targets import Place, Settings, place_in, place_of
+
+log = Logger()
 
 PATIENCE = 60.0  # seconds for reading one message
+TRIES = 5  # to read a message; then it is told without its content
 
-_HEADER = "BODY[HEADER]"
+_READS = 64  # messages that are read from mail servers at a time, so many of one server:
+_READS_A_HOST = 16
+_READY = frozenset(("syncing", "connected"))
+_AWAY = Delays(first=1.0, factor=2.0, cap=30.0)
+_UNUSABLE = 300.0  # seconds before an account that should have told that it is usable is asked again
+_SOON = 1.0
 
 
 class Account(Protocol):
     """An account, connected or not."""
 
+    @property
+    def state(self) -> str: ...
     @property
     def settings(self) -> AccountSettings: ...
     @property
@@ -39,27 +70,109 @@ class Accounts(Protocol):
         """The account of that id. `AccountNotFound`."""
 
 
-async def fresh_detail(
-    message: FreshMessage, say: Say, wish: TextWish | None, clock: IReactorTime
-) -> MessageDetail | None:
-    """A message out of what was fetched with the news of it; None when that is not all that is wanted."""
-    assert say.folder is not None
-    header = message.sections.get(_HEADER) or message.seen.sections.get(_HEADER)
-    if header is None or message.seen.envelope is None:
-        return None
-    texts = None
-    if wish is not None:
-        if any(message.sections.get(f"BODY[{part.number}]") is None for part in parts_of(message.leaves, wish)):
-            return None
-        texts = await join_texts(message.sections, message.leaves, wish, clock)
-    return shape_detail(
-        message.seen, message.leaves, say.folder, say.path or "", say.special_use, header, texts
-    )
+@frozen
+class Told:
+    """What is announced of an event, and where its message is."""
+
+    event: EventName
+    place: Place
+    data: Any
 
 
-async def read_detail(account: Account, say: Say, wish: TextWish | None, clock: IReactorTime) -> MessageDetail:
-    """A message as it is on the mail server now. Raises as `Account.ask`, and `MessageNotFound`."""
-    assert say.folder is not None and say.uid is not None
-    verb = ReadMessage(say.folder, say.uid, wish, clock)
-    detail: MessageDetail = await account.ask(verb, Deadline.after(clock, PATIENCE))
-    return detail
+def told_of(say: Say, detail: MessageDetail, policy: ContentPolicy) -> Told:
+    """A new message with its content."""
+    data = payload.new_message(detail, policy, say.data.get("seemsLikeNew"))
+    return Told("messageNew", place_in(say, detail.message_special_use, detail.labels), data)
+
+
+def told_bare(say: Say) -> Told:
+    """A new message whose content nobody can read."""
+    return Told("messageNew", place_of(say), payload.bare_message(say))
+
+
+def is_whole(message: FreshMessage, wish: TextWish | None) -> bool:
+    """Whether what was fetched with the news of a message is all that is wanted of it."""
+    if _header(message) is None or message.seen.envelope is None:
+        return False
+    return wish is None or all(f"BODY[{part.number}]" in message.sections for part in parts_of(message.leaves, wish))
+
+
+async def shape_fresh(message: FreshMessage, say: Say, wish: TextWish | None, clock: IReactorTime) -> MessageDetail:
+    """The detail of a message that is whole."""
+    texts = None if wish is None else await join_texts(message.sections, message.leaves, wish, clock)
+    header = _header(message)
+    return shape_detail(message.seen, message.leaves, say.folder or 0, say.path or "", say.special_use, header, texts)
+
+
+def _header(message: FreshMessage) -> bytes | None:
+    found = message.sections.get("BODY[HEADER]")
+    return message.seen.sections.get("BODY[HEADER]") if found is None else found
+
+
+@define(eq=False)
+class Reading:
+    """Reads new messages from the mail servers, so many at a time, so that one server cannot take all the places."""
+
+    accounts: Accounts
+    settings: Settings
+    clock: IReactorTime
+    random: Callable[[], float]
+    _places: KeyedGate = field(factory=lambda: KeyedGate(_READS, _READS_A_HOST))
+
+    async def read(self, account: str, say: Say, heard: Flag) -> Told | None:
+        """
+        A new message, read as soon as its account can; `heard` is raised when that may have changed.
+
+        None when the account is deleted meanwhile. A message that is gone by now is told as messageMissing, and one
+        that cannot be read for some other reason, `TRIES` times, without its content.
+        """
+        failures = 0
+        while True:
+            heard.clear()
+            try:
+                actor = self.accounts.get(account)
+            except AccountNotFound:
+                return None
+            if actor.state not in _READY:
+                # it tells when it is; to ask now would keep a place until then
+                await self._wait(heard, _UNUSABLE)
+                continue
+            policy = content_policy(self.settings.value)
+            try:
+                async with self._places.of(_server(actor)):
+                    verb = ReadMessage(say.folder or 0, say.uid or 0, policy.wish, self.clock)
+                    detail = await actor.ask(verb, Deadline.after(self.clock, PATIENCE))
+                return told_of(say, detail, policy)
+            except CancelledError:
+                raise
+            except NotFound:
+                return Told("messageMissing", place_of(say), payload.missing_message(say))
+            except AccountUnavailable:
+                await self._wait(heard, _UNUSABLE if actor.state not in _READY else _SOON)
+                continue
+            except (Busy, StoreUnavailable, StoreRefused):
+                await pause(self.clock, _SOON)
+                continue
+            except EmailEngineError as error:
+                log.info("a message cannot be read: {reason}", reason=error.message, account=account, uid=say.uid)
+            except Exception:  # noqa: BLE001 - one message that nobody can read must not silence the account
+                log.failure("a message cannot be read", account=account, uid=say.uid)
+            failures += 1
+            if failures == TRIES:
+                metrics.announcements_failed.inc()
+                return told_bare(say)
+            await pause(self.clock, _AWAY.delay(failures - 1, self.random))
+
+    async def _wait(self, heard: Flag, seconds: float) -> None:
+        """Wait until something is heard, or so long."""
+        timer = self.clock.callLater(seconds, heard.raise_)
+        try:
+            await heard.wait()
+        finally:
+            if timer.active():
+                timer.cancel()
+
+
+def _server(account: Account) -> str:
+    imap = account.settings.imap
+    return (imap.host if imap is not None else None) or ""
