@@ -41,6 +41,9 @@ def give_up(text: str) -> NoReturn:
     raise SystemExit(1)
 
 
+_UNSEEN = "No effect"
+
+
 class Options(usage.Options):
     """The command line. Names are those of the configuration file; `config` is the whole, read from everywhere."""
 
@@ -52,7 +55,7 @@ class Options(usage.Options):
     optParameters = [
         ["config", None, None, "Configuration file (TOML)"],
         *([key.name, None, None, key.help] for key in KEYS),
-        *([name, None, None, f"No effect: {why}"] for name, (_, why) in WITHOUT_EFFECT.items()),
+        *([name, None, None, _UNSEEN] for name in WITHOUT_EFFECT),
     ]
 
     config: Config
@@ -87,6 +90,11 @@ class Options(usage.Options):
                 _open_log = lambda: to_file("twistd.log", level)  # noqa: E731
             # a name and not the function: twistd looks it up itself
             parent["logger"] = "emailengine.tap.log_observer"
+
+    def getUsage(self, width: int | None = None) -> str:
+        """The help, without the options that are only known to be warned of."""
+        whole: str = super().getUsage(width)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
+        return "\n".join(line for line in whole.split("\n") if not line.endswith(_UNSEEN))
 
     def opt_version(self) -> NoReturn:
         """Print the version and exit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -69,7 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         close = difflib.get_close_matches(given[0], COMMANDS, n=1)
         complain(f"unknown command {given[0]!r}" + (f" (did you mean {close[0]}?)" if close else "; see --help"))
         return 1
-    return command(given[1:])
+    try:
+        return command(given[1:])
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ nobody.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import resources
@@ -16,7 +17,6 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
-import txredisapi
 from attrs import frozen
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
@@ -27,6 +27,10 @@ from twisted.logger import Logger
 from emailengine.core.deadline import bounded
 from emailengine.core.turns import pause
 from emailengine.errors import ConfigurationInvalid, StartupFailed, StoreRefused, StoreUnavailable, TimedOut
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", BytesWarning)  # it keeps texts and the same bytes in one set
+    import txredisapi
 
 log = Logger()
 
