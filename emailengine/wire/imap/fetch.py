@@ -13,6 +13,7 @@ from emailengine.wire.errors import TheyBrokeProtocol
 from emailengine.wire.imap import body, mutf7, usual
 from emailengine.wire.imap.body import Envelope, Part
 from emailengine.wire.imap.tokens import END, MAX_NESTING, Literal, Reader, Token, number, text
+from emailengine.wire.imap.uidset import MAX_UID
 
 _NOTHING: Mapping[str, bytes | None] = MappingProxyType({})
 _NO_SIZES: Mapping[str, int] = MappingProxyType({})
@@ -89,10 +90,11 @@ _days: dict[bytes, float | None] = {}
 
 def flags_only(match: re.Match[bytes], /) -> Fetched:
     """What a match of FLAGS_ONLY tells."""
-    seq, uid, flags, modseq = match.groups()
+    seq, written, flags, modseq = match.groups()
+    uid = None if written is None else int(written)
     return Fetched(
         int(seq),
-        None if uid is None else int(uid),
+        uid if uid is not None and 0 < uid <= MAX_UID else None,
         None if flags is None else _flag_lists.get(flags) or read_flags(flags),
         None if modseq is None else int(modseq),
     )
@@ -109,13 +111,16 @@ def read(
     """
     found = Fetched(seq)
     reader: Reader | None = None
+    structures = 2  # BODY and BODYSTRUCTURE: trying the usual form costs a copy of what is left
     while True:
         match = _ITEM.match(line, pos)
         if match is not None:
             kind = match.lastindex
             pos = match.end()
             if kind == 1:
-                found.uid = int(match[1])
+                uid = int(match[1])
+                if 0 < uid <= MAX_UID:
+                    found.uid = uid
                 continue
             if kind == 2:
                 found.flags = read_flags(match[2])
@@ -132,7 +137,8 @@ def read(
                     found.envelope, pos = told
                     continue
             elif kind == 6:
-                structure = usual.part(line, pos, max_nesting)
+                structures -= 1
+                structure = usual.part(line, pos, max_nesting) if structures >= 0 else None
                 if structure is not None:
                     found.body, pos = structure
                     continue
@@ -163,8 +169,11 @@ def _read_item(reader: Reader, found: Fetched) -> bool:
     name = match[1].upper().decode("ascii")
     section = match[2]
     if section is not None:
-        while b"\n" in section:
-            section = section.replace(b"\n", reader.literal().replace(b"\n", b" "), 1)
+        if b"\n" in section:
+            first, *others = section.split(b"\n")
+            section = first + b"".join([reader.literal().replace(b"\n", b" ") + other for other in others])
+    elif reader.text.startswith(b"[", reader.pos):
+        raise TheyBrokeProtocol("a section does not end", reader.text[match.start() : match.start() + 80])
     value = reader.value_or_end()
     if value is END:
         return True  # a name without a value; the end is found again
@@ -182,7 +191,9 @@ def _add_section(found: Fetched, item: str, value: Token) -> None:
     if key.startswith("BINARY.SIZE["):
         size = number(value)
         if size is not None:
-            found.binary_sizes = {**found.binary_sizes, key[12:-1]: size}
+            sizes = found.binary_sizes if isinstance(found.binary_sizes, dict) else {}
+            sizes[key[12:-1]] = size
+            found.binary_sizes = sizes
         return
     content = value if isinstance(value, bytes) else None
     sections = found.sections if isinstance(found.sections, dict) else {}
@@ -195,7 +206,7 @@ def _add_section(found: Fetched, item: str, value: Token) -> None:
 
 def _set_uid(found: Fetched, value: Token) -> None:
     uid = number(value)
-    if uid:
+    if uid is not None and 0 < uid <= MAX_UID:
         found.uid = uid
 
 
@@ -274,12 +285,14 @@ _SETTERS = {
 
 
 def read_flags(raw: bytes) -> tuple[str, ...]:
-    """Flags from what stands between the parentheses."""
+    """Flags from what stands between the parentheses; a NIL there is none."""
     known = _flag_lists.get(raw)
     if known is not None:
         return known
     told = []
     for one in raw.split():
+        if len(one) == 3 and one.upper() == b"NIL":
+            continue
         flag = one.decode("utf-8", "replace")
         told.append(_SYSTEM_FLAGS.get(flag.lower(), flag) if flag.startswith("\\") else flag)
     flags = tuple(told)

@@ -94,7 +94,6 @@ _LIST = re.compile(
     rb'(?:"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)"(?![^ \t\r])|([^" \t\r\n()][^"\n()]*+))'
 )
 _LONE_BACKSLASH = re.compile(rb'[ \t]*+"\\"(?=[ \t])')
-_UNQUOTED_STATUS = re.compile(rb'[ \t]*+([^"\n]*?)[ \t]*\(([^"()\n]*)\)[ \t\r]*')
 
 
 def read_list(kind: str, reader: Reader) -> ListEntry:
@@ -136,10 +135,11 @@ def read_status(reader: Reader) -> StatusData:
     raw = _name(reader)
     told = reader.value_or_end()
     if not isinstance(told, list) or told is END:
-        match = _UNQUOTED_STATUS.fullmatch(reader.text, begin)  # a name with spaces and no quotes
-        if match is None:
+        # a name with spaces and no quotes
+        before, opened, inside = reader.text[begin:].strip().rpartition(b"(")
+        if not opened or not inside.endswith(b")") or b'"' in before or b"\n" in before:
             raise TheyBrokeProtocol("STATUS without values")
-        raw, told = match[1], list(match[2].split())
+        raw, told = before.rstrip(), list(inside[:-1].split())
     values: dict[str, int | str] = {}
     for key, value in zip(told[::2], told[1::2], strict=False):
         if not isinstance(key, bytes):

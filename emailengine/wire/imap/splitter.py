@@ -26,7 +26,7 @@ _COST_OF_LITERAL = 64
 """Counted as text for each literal, so that millions of empty ones end at the limit as well."""
 
 _LITERAL = re.compile(rb'(?:^|(?<=[ ()"\[\]>\t]))(~?)\{([0-9]+)\+?\}\Z')
-_NOT_FREE_TEXT = re.compile(rb"\*[ \t]+(?!(?:OK|NO|BAD|BYE|PREAUTH)(?:[ \t\[]|\Z))", re.IGNORECASE)
+_NOT_FREE_TEXT = re.compile(rb"\*[ \t]++(?!(?:OK|NO|BAD|BYE|PREAUTH)(?:[ \t\[]|\Z))", re.IGNORECASE)
 
 Sink: TypeAlias = Callable[[bytes], None]
 Choose: TypeAlias = Callable[[Sequence[Piece], int], Sink | None]

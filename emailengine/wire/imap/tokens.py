@@ -48,6 +48,7 @@ _TOKEN = re.compile(
     rb'|([^ \t\r\n()"][^ \t\r\n()]*+)'  # 4 atom
     rb"|(\n)"  # 5 a literal stood here
     rb'|(")'  # 6 a quoted string that never ends
+    rb"|\Z"  # else the search would start again at each space before the end
     rb")"
 )
 _ESCAPED = re.compile(rb'\\(["\\])')
@@ -160,17 +161,17 @@ class Reader:
                 continue
             elif kind == 5:
                 token = self.literal()
+            elif kind == 6:
+                raise TheyBrokeProtocol("a quoted string does not end", self.text[match.start() : match.start() + 80])
             else:
                 break
             if current is None:
                 self.pos = match.end()
                 return token
             current.append(token)
-        else:
-            if current is None:
-                return _END
-            raise TheyBrokeProtocol("a list does not end", self.text[self.pos : self.pos + 80])
-        raise TheyBrokeProtocol("a quoted string does not end", self.text[match.start() : match.start() + 80])
+        if current is None:
+            return _END
+        raise TheyBrokeProtocol("a list does not end", self.text[self.pos : self.pos + 80])
 
 
 _END: Token = []
