@@ -63,6 +63,10 @@ class Keys:
         """A key of a queue: `ready`, `busy`, `lane`, `job`, `past`, ... See queue.py for their bounds."""
         return self._p + kind.encode() + b":" + queue.encode() + (b":" + rest if rest else b"")
 
+    def body(self, body_id: str) -> bytes:
+        """Hash: a body that jobs share, and how many do. Gone with the last of them."""
+        return self._p + b"body:" + octets(body_id)
+
     def count(self, minute: int) -> bytes:
         """Hash: what happened in a minute. Expires after 8 days."""
         return self._p + b"count:%d" % minute
