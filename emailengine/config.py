@@ -193,7 +193,8 @@ def _prepared_token(value: Any) -> PreparedToken | None:
     if value == "":
         return None
     try:
-        packed = base64.b64decode(_text(value).strip() + "==", altchars=b"-_", validate=True)
+        text = _text(value).strip().rstrip("=")
+        packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         # dates come as msgpack's own type or as text
         record = msgspec.to_builtins(msgspec.msgpack.decode(packed, type=dict[str, Any]))
         identity = record.pop("id")

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import unittest
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,14 @@ def environment_of(pid: int) -> dict[str, str]:
     return {name: value for name, _, value in (one.partition("=") for one in words)}
 
 
+def _child_or_ready(owner: Owner) -> bool:
+    return bool(children(owner.pid)) or "ready" in owner.output()
+
+
+def _gone(pids: list[int]) -> bool:
+    return not any(alive(pid) for pid in pids)
+
+
 class OwnerCase(unittest.TestCase):
     def setUp(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="ee-own-"))
@@ -88,12 +97,12 @@ class KilledOwnerTests(OwnerCase):
         chance = random.Random(7)
         for _ in range(12):
             owner = self.own()
-            eventually(lambda owner=owner: children(owner.pid) or "ready" in owner.output(), "it starts a child")
+            eventually(partial(_child_or_ready, owner), "it starts a child")
             below = children(owner.pid)
             time.sleep(chance.uniform(0, 0.04))  # not timing: the blow is meant to fall anywhere
             below += children(owner.pid)
             owner.kill()
-            eventually(lambda below=below: not any(alive(one) for one in below), "no process is left")
+            eventually(partial(_gone, below), "no process is left")
         self.own().redis()
 
     def test_next_waits_for_the_last(self) -> None:
@@ -147,8 +156,7 @@ class EmbeddedCase(TestCase):
             await embedded.ready()
         except StartupFailed as error:
             return error.message
-        self.fail("it started")
-        return ""
+        raise AssertionError("it started")
 
     async def redis(self, embedded: EmbeddedRedis) -> Redis:
         redis = Redis(embedded.url, reactor=reactor)
