@@ -1,0 +1,493 @@
+"""One account: the actor that owns its connection, and the only one that touches it.
+
+The runner is a plain loop: dial, log in, see which folders there are, then again and again the next piece of work:
+somebody's request, a folder that moved, the rest of a first sync, else IDLE. When the connection is lost it asks the
+reconnect policy how long to wait and dials again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from attrs import define, field
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from emailengine.accounts.folders import Folder, Folders
+from emailengine.accounts.fresh import FreshMessages
+from emailengine.accounts.further import Further
+from emailengine.accounts.lane import Lane, Loan
+from emailengine.accounts.login import watches_mail
+from emailengine.accounts.reconnect import Outcome, Reconnect
+from emailengine.accounts.says import folder_gone
+from emailengine.accounts.syncing import Syncing
+from emailengine.accounts.verbs.entering import Verb
+from emailengine.accounts.verbs.reading import TextWish
+from emailengine.accounts.watch import Watch, held
+from emailengine.core import metrics
+from emailengine.core.clock import wall
+from emailengine.core.deadline import Deadline
+from emailengine.core.flag import Flag
+from emailengine.core.gates import Gate, KeyedGate
+from emailengine.core.ids import event_id
+from emailengine.core.tasks import Tasks
+from emailengine.core.turns import pause
+from emailengine.errors import (
+    AccountUnavailable,
+    AuthenticationRefused,
+    ConnectionLost,
+    EmailEngineError,
+    Outdated,
+    StoreRefused,
+    StoreUnavailable,
+)
+from emailengine.imap.session import Session
+from emailengine.model.account import RESYNC_DELAY, AccountSettings
+from emailengine.model.dates import iso, parse_iso
+from emailengine.model.event import EventName, Say
+from emailengine.store.accounts import AccountRecord, AccountStore
+from emailengine.store.folders import FolderStore
+from emailengine.store.index import Index
+from emailengine.wire.imap.responses import Exists, Expunge, Fetch, Response, Vanished
+
+log = Logger()
+
+USABLE = frozenset({"connected", "connecting", "syncing"})
+_UNUSABLE = {
+    "init": ("NotYetConnected", "The account has not been connected yet"),
+    "authenticationError": ("AuthenticationFails", "The mail server refuses the account's credentials"),
+    "connectError": ("ConnectionError", "The mail server of the account cannot be reached"),
+    "unset": ("NotSyncing", "The account has no IMAP settings, or IMAP is disabled"),
+}
+_BUSY_CLIENT = 5.0  # seconds between two requests of a client that is better served by a session of its own
+_STORE_AWAY = 1.0  # seconds before the next try when Redis does not answer
+
+
+@define(eq=False)
+class Shared:
+    """What all accounts use together."""
+
+    clock: IReactorTime
+    random: Callable[[], float]
+    open_session: Callable[[AccountSettings, Callable[[Response], None]], Awaitable[Session]]
+    accounts: AccountStore
+    folders: FolderStore
+    index: Index
+    said: Callable[[str], None]  # there is something to announce for an account
+    became: Callable[[str, str, str], None]  # account, state before, state now
+    usable: Callable[[str], None]  # the account has a session again
+    text_wish: Callable[[], TextWish | None]  # what webhooks tell of a new message's text; None: no content at all
+    connecting: KeyedGate = field(factory=lambda: KeyedGate(50, 50))
+    slices: Gate = field(factory=lambda: Gate(16))
+
+
+class Account(Service):
+    """
+    The actor of one account.
+
+    Starting it takes the account up: from then on the scripts refuse whoever held it before. `ask` runs a verb on one
+    of its sessions; everything else happens by itself. `settings` have their secrets in clear text; `broken` says why
+    they cannot be used, and nothing is dialled then.
+    """
+
+    def __init__(
+        self, account_id: str, record: AccountRecord, settings: AccountSettings, shared: Shared, *, broken: str = ""
+    ) -> None:
+        self.id = account_id
+        self.settings = settings
+        self.broken = broken
+        self.generation = record.generation
+        self.state = "init"
+        self.last_error: dict[str, Any] | None = record.error
+        self.sync_error: dict[str, Any] | None = record.sync_error
+        self.ever_connected = record.connected > 0
+        self.looked_at = None if record.sync_time is None else parse_iso(record.sync_time)
+        self.folders = Folders(numbering=_Numbering(shared.folders, account_id))
+        self.fresh = FreshMessages()
+        self.heard = 0.0
+        self._shared = shared
+        self._woken = Flag()
+        self._prodded = Flag()
+        self._listed = Flag()
+        self._lane = Lane(self._woken)
+        self._tasks = Tasks("account")
+        self._further = Further(clock=shared.clock, open_=self._open_further, tasks=self._tasks)
+        self._reconnect = Reconnect()
+        self._owner = 0
+        self._events = 0
+        self._session: Session | None = None
+        self._resting = False
+        self._asked_at = float("-inf")
+        self._again = False
+        self._look_around_at = 0.0
+        self._looked: float | None = None
+
+    # what others may ask
+
+    @property
+    def owner(self) -> int:
+        """The number under which this actor writes."""
+        return self._owner
+
+    @property
+    def connections(self) -> int:
+        return (self._session is not None) + self._further.count
+
+    async def ask(self, verb: Verb, deadline: Deadline, *, long: bool = False) -> Any:
+        """
+        Run a verb and answer its result.
+
+        `long` work never takes the first session. Raises what the verb raises, `AccountUnavailable` when the account
+        has no mailbox to ask, `Busy` when too many wait, `TimedOut` at the deadline.
+        """
+        return await deadline.bound(self._ask(verb, long))
+
+    async def borrow(self, *, long: bool = True) -> Loan:
+        """A session for a longer piece of work, to be given back. Raises as `ask`."""
+        self.check_usable()
+        if self._may_use_first(long):
+            return await self._lane.borrow()
+        loan = await self._further.borrow()
+        return loan if loan is not None else await self._lane.borrow()
+
+    def check_usable(self) -> None:
+        """`AccountUnavailable` unless the account is connected or about to be."""
+        if self.state not in USABLE:
+            raise self._unavailable()
+
+    async def folders_known(self, deadline: Deadline) -> None:
+        """Return once it is known which folders there are; `AccountUnavailable` where that will not be."""
+        if not self.folders.by_path:
+            self.check_usable()
+            await deadline.bound(self._listed.wait())
+            if not self.folders.by_path:
+                raise self._unavailable()
+
+    def prod(self) -> None:
+        """Connect anew, now."""
+        self._reconnect.reset()
+        self._again = True
+        self._prodded.raise_()
+        self._woken.raise_()
+
+    def look_around(self) -> None:
+        """Compare all folders with the server now."""
+        self._look_around_at = 0.0
+        for folder in self.folders.by_path.values():
+            folder.aside_until = 0.0
+        self._woken.raise_()
+
+    def change(self, settings: AccountSettings) -> None:
+        """Go on with other settings: connect anew under them, if they are about the connection or the folders."""
+        before, self.settings = self.settings, settings
+        if self.broken:
+            self.broken = ""
+            self.prod()
+            return
+        if (before.imap, before.path) != (settings.imap, settings.path):
+            self.prod()
+
+    # the service
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]
+        self._tasks.start("run", self._run())
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await self._tasks.stop()
+        self._further.close()
+        self._lane.fail_all(AccountUnavailable("The account was stopped", extra={"state": self.state}))
+        self._listed.raise_()
+
+    # the runner
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                taken = await self._shared.accounts.take_up(self.id)
+                if taken is None:
+                    return  # deleted meanwhile
+                self._owner = taken
+                await self._load_folders()
+                await self._connect_again_and_again()
+            except (StoreUnavailable, StoreRefused) as error:
+                log.warn("the store does not answer: {reason}", account=self.id, reason=error.message)
+                await pause(self._shared.clock, _STORE_AWAY)
+            except Outdated:
+                log.warn("somebody else took the account up, taking it back", account=self.id)
+                await pause(self._shared.clock, _STORE_AWAY)
+
+    async def _load_folders(self) -> None:
+        """What the store knows of the folders; what is in memory may be ahead of it or behind."""
+        known = self.folders.by_path
+        self.folders.by_path = {}
+        for one in await self._shared.folders.load(self.id):
+            folder = self.folders.by_path[one.path] = held(one)
+            if one.number is not None and one.position is not None:
+                self.folders.remember(one.number, one.path, one.position.uidvalidity)
+            if one.path in known:
+                folder.compared = known[one.path].compared
+                folder.failures, folder.aside_until = known[one.path].failures, known[one.path].aside_until
+
+    async def _connect_again_and_again(self) -> None:
+        while True:
+            self._prodded.clear()
+            self._again = False
+            if self.broken or not watches_mail(self.settings):
+                await self._become("unset", {"response": self.broken} if self.broken else None)
+                self._lane.fail_all(self._unavailable())
+                self._listed.raise_()
+                await self._prodded.wait()
+                continue
+            delay = await self._one_life()
+            if not self._again:
+                await self._wait(delay)
+
+    async def _wait(self, delay: float) -> None:
+        """Wait before the next dial, unless somebody cannot wait."""
+        timer = self._shared.clock.callLater(delay, self._prodded.raise_)
+        try:
+            await self._prodded.wait()
+        finally:
+            if timer.active():
+                timer.cancel()
+
+    async def _one_life(self) -> float:
+        """Connect, work until the connection ends, and say how long to wait before the next."""
+        clock = self._shared.clock
+        ready: float | None = None
+        outcome = Outcome.FAILED
+        self._listed.clear()
+        try:
+            await self._become("connecting")
+            async with self._shared.connecting.of(self._host()):
+                session = await self._shared.open_session(self.settings, self._news)
+            self._session = session
+            await self._become("syncing")
+            watch = Watch(self, session, self._shared)
+            syncing = Syncing(self, session, self._shared)
+            await self._look(watch)
+            await self._logged_in()
+            ready = clock.seconds()
+            outcome = Outcome.LOST
+            self._listed.raise_()
+            self._shared.usable(self.id)
+            await self._work(session, watch, syncing)
+        except CancelledError:
+            raise
+        except AuthenticationRefused as error:
+            outcome = Outcome.REFUSED
+            await self._report("authenticationError", error)
+        except (StoreUnavailable, StoreRefused, Outdated):
+            raise
+        except EmailEngineError as error:
+            if ready is None:
+                await self._report("connectError", error)
+            else:
+                log.info("connection lost: {reason}", account=self.id, reason=error.message)
+                await self._become("disconnected")
+        except Exception as error:  # noqa: BLE001 - one account's bug stops only itself, and not for ever
+            metrics.tasks_failed.labels("account").inc()
+            log.failure("the account's runner failed", account=self.id)
+            await self._report("connectError", EmailEngineError(f"Internal error: {type(error).__name__}"))
+        finally:
+            self._resting = False
+            if self._session is not None:
+                self._session.abort("done")
+                self._session = None
+            self._further.close()
+        if self.state not in USABLE:
+            self._lane.fail_all(self._unavailable())
+            self._listed.raise_()
+        lived = 0.0 if ready is None else clock.seconds() - ready
+        return self._reconnect.next_delay(outcome, lived, self._shared.random)
+
+    async def _work(self, session: Session, watch: Watch, syncing: Syncing) -> None:
+        """The next piece of work, again and again, until the connection ends or is to be made anew."""
+        clock = self._shared.clock
+        while not self._again:
+            self._woken.clear()
+            session.check()
+            returned = self._lane.lend(session)
+            if returned is not None:
+                await returned
+                continue
+            folder = self.folders.next_dirty(clock.seconds())
+            if folder is not None:
+                async with self._shared.slices:
+                    await syncing.slice(folder)
+                continue
+            if self.state != "connected":
+                await self._become("connected")
+                continue
+            if self._looked is not None:
+                await self._note_look()
+                continue
+            if clock.seconds() >= self._look_around_at:
+                await self._look(watch)
+                continue
+            self._resting = True
+            try:
+                await watch.rest(self._woken, self._look_around_at)
+            finally:
+                self._resting = False
+
+    async def _look(self, watch: Watch) -> None:
+        now = wall()
+        self.sync_error = None
+        await watch.look_around()
+        self._looked = now
+        imap = self.settings.imap
+        self._look_around_at = self._shared.clock.seconds() + (imap.resync_delay if imap is not None else RESYNC_DELAY)
+
+    async def _note_look(self) -> None:
+        """All that the last look around found has been dealt with."""
+        assert self._looked is not None
+        looked, self._looked = self._looked, None
+        await self._shared.accounts.set_sync(self.id, self._owner, time=iso(looked), error=self.sync_error)
+        self.looked_at = looked
+
+    async def _logged_in(self) -> None:
+        """Tell that the credentials are good, where nobody knows that yet."""
+        if self.ever_connected and self.last_error is None:
+            return
+        imap = self.settings.imap
+        user = imap.auth.user if imap is not None and imap.auth is not None else ""
+        await self._become("syncing", says=[self.say("authenticationSuccess", {"user": user})])
+
+    # requests
+
+    async def _ask(self, verb: Verb, long: bool) -> Any:
+        tries = 2 if verb.repeatable else 1
+        while True:
+            tries -= 1
+            loan = await self.borrow(long=long)
+            try:
+                return await verb.run(loan.session, self.folders)
+            except ConnectionLost:
+                if not tries:
+                    raise
+            finally:
+                loan.give_back()
+                self._woken.raise_()
+
+    def _may_use_first(self, long: bool) -> bool:
+        """
+        Whether a request goes through the first session: if it rests, or will be there first.
+
+        A second request within a few seconds gets a session of its own, so that a busy client does not end IDLE again
+        and again.
+        """
+        if self._session is None or not self._listed.raised or not self._further.possible:
+            return True
+        if long or not self._resting or len(self._lane) or self._further.resting:
+            return False
+        now = self._shared.clock.seconds()
+        lately, self._asked_at = now - self._asked_at < _BUSY_CLIENT, now
+        return not lately
+
+    def _unavailable(self) -> AccountUnavailable:
+        code, text = _UNUSABLE.get(self.state, ("NoAvailable", "The account is not connected to its mail server"))
+        return AccountUnavailable(text, code=code, extra={"state": self.state})
+
+    async def _open_further(self) -> Session:
+        return await self._shared.open_session(self.settings, _ignore)
+
+    # states and events
+
+    async def _become(self, state: str, error: dict[str, Any] | None = None, *, says: Sequence[Say] = ()) -> None:
+        """Change the state, and write it together with the events that it brings."""
+        told = list(says)
+        if state == "connected":
+            error = None
+            if not self.ever_connected:
+                told.append(self.say("accountInitialized", {"initialized": True}))
+        elif error is None and state != "unset":
+            error = self.last_error  # kept until the account is connected
+        if state == self.state and error == self.last_error and not told:
+            return
+        before = self.state
+        await self._shared.accounts.set_state(self.id, self._owner, state, error, told)
+        self.state, self.last_error = state, error
+        self.ever_connected = self.ever_connected or state == "connected"
+        self._shared.became(self.id, before, state)
+        if told:
+            self._shared.said(self.id)
+
+    async def _report(self, state: EventName, error: EmailEngineError) -> None:
+        """Enter an error state; the webhook goes out unless this very error is known already."""
+        told: dict[str, Any] = {"response": error.message}
+        if error.code:
+            told["serverResponseCode"] = error.code
+        known = self.last_error is not None and (
+            self.last_error.get("serverResponseCode") == error.code if error.code else self.last_error == told
+        )
+        log.info("{state}: {reason}", account=self.id, state=state, reason=error.message)
+        await self._become(state, told, says=() if known else [self.say(state, dict(told))])
+
+    def say(self, event: EventName, data: dict[str, Any]) -> Say:
+        """An event of the account itself. Its id is fixed here and stored with it."""
+        self._events += 1
+        return Say(
+            event_id=event_id(self.id, self.generation, event, self._owner, self._events),
+            event=event,
+            date=iso(wall()),
+            data=data,
+        )
+
+    def say_folder_gone(self, folder: Folder) -> Say:
+        """The event of a folder that is no longer listed."""
+        self._events += 1
+        return folder_gone(self.id, self.generation, self._owner, self._events, folder, iso(wall()))
+
+    def folder_failed(self, path: str, reason: str) -> None:
+        """A folder could not be synchronised: shown with the account until the next look around."""
+        self.sync_error = {"path": path, "time": iso(wall()), "error": reason}
+        self._looked = self._looked or wall()
+
+    # news
+
+    def _news(self, response: Response) -> None:
+        """What the server tells unasked: a hint that the selected folder moved."""
+        self.heard = wall()
+        if not isinstance(response, Exists | Expunge | Fetch | Vanished):
+            return
+        selected = self._session.selected if self._session is not None else None
+        folder = self.folders.by_path.get(selected.path) if selected is not None else None
+        if folder is None:
+            return
+        if isinstance(response, Exists):
+            folder.dirty = True
+        elif isinstance(response, Fetch):
+            folder.hint_flags(response.seq)
+        else:
+            folder.hint_gone()
+        self._woken.raise_()
+
+    def _host(self) -> str:
+        return (self.settings.imap.host if self.settings.imap is not None else None) or ""
+
+
+@define(eq=False)
+class _Numbering:
+    """The folder registry of one account."""
+
+    _store: FolderStore
+    _account: str
+
+    async def number(self, path: str, uidvalidity: int) -> int:
+        return await self._store.number(self._account, path, uidvalidity)
+
+    async def resolve(self, number: int) -> tuple[str, int] | None:
+        return await self._store.resolve(self._account, number)
+
+
+def _ignore(response: Response) -> None:
+    """News on a further session: the first one hears of the same."""

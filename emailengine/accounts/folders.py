@@ -1,0 +1,159 @@
+"""The folders of one account as it knows them: paths, roles, numbers, how far each is indexed, and what moved."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from attrs import define, field, frozen
+
+from emailengine.errors import FolderNotFound, MessageNotFound
+from emailengine.sync.plan import Position
+
+ALIASES = ("\\Inbox", "\\Sent", "\\Drafts", "\\Junk", "\\Trash", "\\All")
+_HINTS = 64  # messages by sequence number; beyond that all flags are read again
+
+
+class Numbering(Protocol):
+    """Gives folders their numbers, the same for the same path and UIDVALIDITY for ever."""
+
+    async def number(self, path: str, uidvalidity: int) -> int:
+        """The number of a folder as it is now."""
+
+    async def resolve(self, number: int) -> tuple[str, int] | None:
+        """The path and UIDVALIDITY behind a number; None if it was never given."""
+
+
+@frozen
+class Hints:
+    """
+    Flags `moved`: of the messages with these sequence numbers (None: of any) and of those with these UIDs.
+    """
+
+    moved: bool
+    numbers: set[int] | None
+    uids: set[int]
+
+
+@define(eq=False)
+class Folder:
+    """
+    One folder. `position` is None until something of it has been committed.
+
+    `dirty`: something may have moved. `stale`: it must be selected anew, since what the server told while it was
+    selected is not enough. `busy`: a pass over it has begun and is not over. All three are hints; a pass finds the
+    truth.
+    """
+
+    path: str
+    delimiter: str | None = None
+    flags: frozenset[str] = frozenset()
+    subscribed: bool = False
+    special_use: str | None = None
+    special_use_source: str | None = None
+    number: int | None = None
+    position: Position | None = None
+    dirty: bool = True
+    stale: bool = False
+    busy: bool = False
+    watched: bool = True
+    flags_moved: bool = False
+    moved: set[int] | None = field(factory=set)  # sequence numbers whose flags changed; None: too many, or renumbered
+    moved_uids: set[int] = field(factory=set)  # messages whose flags we changed ourselves
+    compared: float = float("-inf")  # when all flags were last read, on the account's clock
+    failures: int = 0
+    aside_until: float = 0.0  # on the account's clock: not looked at before
+
+    @property
+    def selectable(self) -> bool:
+        return not any(flag.lower() in ("\\noselect", "\\nonexistent") for flag in self.flags)
+
+    def hint_flags(self, seq: int | None) -> None:
+        """A message's flags changed: the one with that sequence number, or we do not know which."""
+        self.dirty = self.flags_moved = True
+        if self.moved is not None:
+            if seq is None or len(self.moved) >= _HINTS:
+                self.moved = None
+            else:
+                self.moved.add(seq)
+
+    def hint_changed(self, uid: int) -> None:
+        """We changed that message's flags: the server may not tell us."""
+        self.dirty = self.flags_moved = True
+        self.moved_uids.add(uid)
+
+    def hint_gone(self) -> None:
+        """Messages are gone: sequence numbers mean others now."""
+        self.dirty = True
+        if self.moved:
+            self.moved = None
+
+    def take_hints(self) -> Hints:
+        """What is known of moved flags; it is forgotten here."""
+        told = Hints(self.flags_moved, self.moved, self.moved_uids)
+        self.flags_moved, self.moved, self.moved_uids = False, set(), set()
+        return told
+
+
+@define(eq=False)
+class Folders:
+    """All folders of an account, by path."""
+
+    numbering: Numbering
+    by_path: dict[str, Folder] = field(factory=dict)
+    gmail: bool = False
+    _numbers: dict[tuple[str, int], int] = field(factory=dict)
+    _named: dict[int, tuple[str, int]] = field(factory=dict)
+
+    def find(self, wanted: str) -> Folder:
+        """The folder a client means: a path, INBOX in any case, or a role such as `\\Sent`. `FolderNotFound`."""
+        folder = self.by_path.get(wanted)
+        if folder is None and wanted.upper() == "INBOX":
+            folder = self.by_path.get("INBOX")
+        if folder is None and wanted.startswith("\\"):
+            use = wanted.lower()
+            folder = next((one for one in self.by_path.values() if (one.special_use or "").lower() == use), None)
+        if folder is None or not folder.selectable:
+            raise FolderNotFound(f"The account has no folder {wanted!r}: see its mailboxes for the paths there are")
+        return folder
+
+    def with_role(self, use: str) -> Folder | None:
+        return next((one for one in self.by_path.values() if one.special_use == use), None)
+
+    @property
+    def main(self) -> Folder | None:
+        """The folder to rest in: Gmail's All Mail, else the inbox, else the first that is watched."""
+        watched = [one for one in self.by_path.values() if one.watched and one.selectable]
+        use = "\\All" if self.gmail else "\\Inbox"
+        return next((one for one in watched if one.special_use == use), watched[0] if watched else None)
+
+    def next_dirty(self, now: float) -> Folder | None:
+        """The folder to look into now: the main one before all others; None when nothing moved."""
+        main = self.main
+        if main is not None and (main.dirty or main.busy) and main.aside_until <= now:
+            return main
+        for folder in self.by_path.values():
+            if (folder.dirty or folder.busy) and folder.watched and folder.selectable and folder.aside_until <= now:
+                return folder
+        return None
+
+    async def number(self, path: str, uidvalidity: int) -> int:
+        """The folder's number for message ids."""
+        known = self._numbers.get((path, uidvalidity))
+        if known is None:
+            known = await self.numbering.number(path, uidvalidity)
+            self.remember(known, path, uidvalidity)
+        return known
+
+    async def resolve(self, number: int) -> tuple[str, int]:
+        """The path and UIDVALIDITY that a message id was made for. `MessageNotFound`."""
+        known = self._named.get(number)
+        if known is None:
+            known = await self.numbering.resolve(number)
+            if known is None:
+                raise MessageNotFound("No message has that id")
+            self.remember(number, *known)
+        return known
+
+    def remember(self, number: int, path: str, uidvalidity: int) -> None:
+        self._numbers[path, uidvalidity] = number
+        self._named[number] = (path, uidvalidity)

@@ -1,0 +1,76 @@
+"""From an account's settings to a session: where to dial, under which TLS policy, as whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attrs import define
+from twisted.internet.interfaces import IReactorTime
+
+from emailengine.errors import AccountUnavailable, AuthenticationRefused
+from emailengine.imap.session import ImapTarget, Session, open_session
+from emailengine.model.account import AccountSettings, Auth, Tls
+from emailengine.net.credentials import Credentials
+from emailengine.net.dial import Dialer
+from emailengine.net.tls import Contexts, TlsPolicy
+from emailengine.wire.imap.responses import Response
+
+IMAP_PORT, IMAPS_PORT = 143, 993
+
+
+@define(kw_only=True, eq=False)
+class Opening:
+    """Opens sessions for accounts. `client_id` is what we tell mail servers of ourselves (RFC 2971)."""
+
+    clock: IReactorTime
+    dialer: Dialer
+    contexts: Contexts
+    ignore_certificates: Callable[[], bool]
+    client_id: Callable[[], Mapping[str, str]]
+
+    async def __call__(self, settings: AccountSettings, news: Callable[[Response], None]) -> Session:
+        """A session, logged in. Raises as `imap.session.open_session`."""
+        imap = settings.imap
+        if imap is None or imap.auth is None:
+            raise AuthenticationRefused("The account has no credentials for its mail server", code="NoCredentials")
+        return await open_session(
+            clock=self.clock,
+            dialer=self.dialer,
+            contexts=self.contexts,
+            target=imap_target(settings, ignore_certificates=self.ignore_certificates()),
+            credentials=credentials(imap.auth),
+            news=news,
+            client_id=self.client_id(),
+        )
+
+
+def watches_mail(settings: AccountSettings) -> bool:
+    """Whether the account has a mailbox to keep connected."""
+    return settings.imap is not None and not settings.imap.disabled and settings.imap.host is not None
+
+
+def imap_target(settings: AccountSettings, *, ignore_certificates: bool) -> ImapTarget:
+    """Where the account's mailbox is."""
+    imap = settings.imap
+    if imap is None or imap.host is None:
+        raise AccountUnavailable("The account has no IMAP settings", code="NotSyncing")
+    secure = bool(imap.secure)
+    return ImapTarget(
+        host=imap.host,
+        port=imap.port or (IMAPS_PORT if secure else IMAP_PORT),
+        secure=secure,
+        tls=tls_policy(imap.tls, ignore_certificates=ignore_certificates),
+        starttls="never" if secure else "auto",
+    )
+
+
+def credentials(auth: Auth) -> Credentials:
+    """Whom to log in as."""
+    return Credentials(user=auth.user, password=auth.pass_ or None, access_token=auth.access_token or None)
+
+
+def tls_policy(tls: Tls | None, *, ignore_certificates: bool) -> TlsPolicy:
+    """The policy that the settings ask for; certificates are verified unless somebody said otherwise."""
+    verify = (tls is None or tls.reject_unauthorized is not False) and not ignore_certificates
+    minimum = tls.min_version if tls is not None and tls.min_version else "TLSv1.2"
+    return TlsPolicy(verify=verify, min_version=minimum, ca=tls.ca if tls is not None else None)

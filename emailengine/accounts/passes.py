@@ -1,0 +1,388 @@
+"""One pass over one folder, cut into slices: each is a command or two and one commit.
+
+What a pass must do is decided when it begins (`sync.plan`); the slices find the truth. A first pass indexes what was
+there before us; a later one reads what is new, whose flags changed, and compares the UIDs when the numbers still
+differ.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import attrs
+from attrs import define, field
+
+from emailengine.accounts.folders import Folder
+from emailengine.accounts.ledger import Ledger, by_block
+from emailengine.imap.session import Selected, Session
+from emailengine.model.event import Say
+from emailengine.sync.diff import flag_changes
+from emailengine.sync.plan import FlagLook, Look, Plan, Position, Seen, is_announced
+from emailengine.sync.rows import BLOCK, Flags, block_of, flag_set
+from emailengine.wire.imap import search
+from emailengine.wire.imap.fetch import Fetched
+from emailengine.wire.imap.uidset import EMPTY, MAX_UID, UidSet
+
+SLICE = 512  # messages a command: the reply stays under 40 KiB
+FEW = 16  # new messages whose content is read with the news of them
+_BLOCKS = 64  # index blocks that are compared in one slice
+_WINDOW = 65536  # UIDs that one CHANGEDSINCE asks about in a large folder
+_DAY = 86400.0
+
+Rows = dict[int, Flags]
+
+
+class Replaced(Exception):
+    """The folder is no longer selected, or it is another one under the same name: the pass is void."""
+
+
+class Arrivals(Protocol):
+    """Reads what the announcement of new messages will need."""
+
+    def items(self) -> Sequence[str]:
+        """What to FETCH beside flags and dates; nothing if no content is wanted."""
+
+    async def keep(self, number: int, found: Sequence[Fetched]) -> None:
+        """Read the rest and keep it for the announcement."""
+
+
+@define(eq=False)
+class Pass:
+    """
+    A pass that has begun. Call `slice` until it answers False.
+
+    `floor` is the moment from which on mail that a first pass finds is announced; None: none of it.
+    """
+
+    session: Session
+    folder: Folder
+    ledger: Ledger
+    notify_from: float | None
+    floor: float | None
+    arrivals: Arrivals
+    said: Callable[[], None]
+    _steps: deque[Callable[[], Awaitable[None]]] = field(factory=deque, init=False)
+    _first: UidSet = field(default=EMPTY, init=False)
+    _candidates: UidSet = field(default=EMPTY, init=False)
+    _modseq: int | None = field(default=None, init=False)
+    _uidnext: int | None = field(default=None, init=False)
+    _compared: bool = field(default=False, init=False)
+
+    # beginning
+
+    async def begin(self, plan: Plan, seen: Seen, moved: set[int] | None, moved_uids: set[int]) -> None:
+        """
+        Decide on the steps.
+
+        `moved`, `moved_uids`: messages whose flags are known to have changed, None for unknown ones; they are read in
+        place of all where the server cannot tell changes by itself.
+        """
+        self._uidnext = seen.uidnext
+        if plan.look is Look.START_OVER:
+            await self._start_over(seen)
+        if plan.look in (Look.START_OVER, Look.RESUME):
+            await self._prepare_first()
+            return
+        if plan.new:
+            self._steps.append(self._read_new)
+        if plan.flags is FlagLook.CHANGED:
+            self._modseq = seen.modseq
+            self._steps.extend(self._changed_since(self._position, self._selected.exists))
+        elif moved is not None and (moved or moved_uids):
+            self._steps.append(lambda: self._read_moved(moved, moved_uids))
+        elif plan.flags is FlagLook.ALL:
+            self._modseq = seen.modseq
+            self._steps.append(self._prepare_all)
+
+    def look_for_new(self) -> None:
+        """News came in the middle of a first pass: read the new messages next."""
+        self._uidnext = None
+        self._steps.appendleft(self._read_new)
+
+    @property
+    def first(self) -> bool:
+        """Whether this is a first pass that is not over."""
+        return bool(self._position.todo)
+
+    @property
+    def _position(self) -> Position:
+        position = self.ledger.position
+        if position is None:
+            raise Replaced
+        return position
+
+    @property
+    def _selected(self) -> Selected:
+        selected = self.session.selected
+        if selected is None or selected.uidvalidity != self.ledger.uidvalidity:
+            raise Replaced
+        return selected
+
+    # going on
+
+    async def slice(self) -> bool:
+        """Do the next step; False when the pass is over and written."""
+        if not self._steps:
+            if not self._compared and not self._position.todo and self._selected.exists != self._position.count:
+                self._compared = True
+                await self._prepare_comparison()
+                return True
+            await self._end()
+            return False
+        await self._steps.popleft()()
+        return True
+
+    async def _end(self) -> None:
+        position = self._position
+        uidnext = max(position.uidnext, self._uidnext or 0)
+        modseq = position.modseq if self._modseq is None else self._modseq
+        if (uidnext, modseq) != (position.uidnext, position.modseq):
+            await self._commit(attrs.evolve(position, uidnext=uidnext, modseq=modseq), {}, [])
+
+    async def _commit(self, position: Position, rows: Mapping[int, Mapping[int, Flags]], says: list[Say]) -> None:
+        await self.ledger.commit(position, rows, says)
+        if says:
+            self.said()
+
+    # the first pass
+
+    async def _start_over(self, seen: Seen) -> None:
+        held = self.folder.position
+        uidnext = seen.uidnext
+        if uidnext is None:
+            last = await self.session.fetch_sequence("*", ["UID"]) if seen.exists else []
+            uidnext = max((row.uid or 0 for row in last), default=0) + 1
+        position = Position(
+            uidvalidity=seen.uidvalidity,
+            uidnext=uidnext,
+            count=0,
+            modseq=seen.modseq,
+            silent_until=uidnext,
+            todo=1 if seen.exists else 0,
+            quiet=held is not None,
+        )
+        teller = self.ledger.teller()
+        says = [teller.folder_reset(held.uidvalidity)] if held is not None else []
+        if not seen.exists:
+            says.append(teller.folder_new())
+        await self._commit(position, {}, says)
+
+    async def _prepare_first(self) -> None:
+        position = self._position
+        todo, end = position.todo, position.silent_until - 1
+        if not todo:
+            return
+        span = search.uid(f"{todo}:{max(todo, end)}")
+        if end >= todo:
+            self._first = await self.session.search(span) & UidSet.of_range(todo, end)
+        if self._first and self.floor is not None and not position.quiet:
+            # SINCE knows days only, in the server's own zone: a day more, and INTERNALDATE decides
+            self._candidates = await self.session.search(search.all_of([span, search.since(self.floor - _DAY)]))
+        self._steps.append(self._index_some)
+
+    async def _index_some(self) -> None:
+        """Index the next messages of the first pass, up to a border between blocks."""
+        position = self._position
+        end = position.silent_until - 1
+        start = self._first.first
+        last = end if start is None else min(end, self._border(start))
+        found: Rows = {}
+        says: list[Say] = []
+        if start is not None:
+            span = UidSet.of_range(start, last)
+            found = _rows(await self.session.fetch(span, ["UID", "FLAGS"]), start, last)
+            fresh = await self._fresh_of(self._candidates & span & UidSet.of(found))
+            says = self.ledger.teller().messages_new(fresh)
+            self._first = self._first - span
+        done = not self._first
+        if done:
+            says.append(self.ledger.teller().folder_new())
+        rows = by_block(found)
+        if done and rows:
+            # the last block may hold messages that came since
+            for block, inside in (await self.ledger.rows([max(rows)])).items():
+                rows[block] = inside | rows[block]
+        position = attrs.evolve(self._position, todo=0 if done else last + 1, count=self._position.count + len(found))
+        await self._commit(position, rows, says)
+        if not done:
+            self._steps.append(self._index_some)
+
+    def _border(self, start: int) -> int:
+        """The last UID of the slice that starts at `start`: the end of a block, with about SLICE messages before it."""
+        last = (block_of(start) + SLICE // BLOCK) * BLOCK - 1
+        for _ in range(_BLOCKS):
+            inside = len(self._first & UidSet.of_range(start, last))
+            following = (self._first - UidSet.of_range(1, last)).first
+            if inside >= SLICE // 2 or following is None:
+                break
+            border = (block_of(following) + 1) * BLOCK - 1
+            if inside + len(self._first & UidSet.of_range(last + 1, border)) > SLICE:
+                break
+            last = border
+        return last
+
+    async def _fresh_of(self, candidates: UidSet) -> list[int]:
+        """Those that the server received at the floor or later."""
+        if not candidates or self.floor is None:
+            return []
+        floor = int(self.floor)
+        fresh = []
+        for part in candidates.slices(SLICE):
+            for row in await self.session.fetch(part, ["UID", "INTERNALDATE"]):
+                if row.uid in part and row.internal_date is not None and int(row.internal_date) >= floor:
+                    fresh.append(row.uid or 0)
+        return sorted(fresh)
+
+    # new messages
+
+    async def _read_new(self) -> None:
+        position = self._position
+        start = position.uidnext
+        if self._uidnext is not None and self._uidnext <= start:
+            return
+        expected = self._selected.exists - position.count
+        if expected > SLICE and not position.todo:
+            there = await self.session.search(search.uid(f"{start}:{MAX_UID}"))
+            parts = list((there - UidSet.of_range(1, start - 1)).slices(SLICE))
+            self._steps.extendleft(self._reader(part) for part in reversed(parts))
+            return
+        await self._read_part(UidSet.of_range(start, MAX_UID), few=expected <= FEW)
+
+    def _reader(self, part: UidSet) -> Callable[[], Awaitable[None]]:
+        return lambda: self._read_part(part, few=False)
+
+    async def _read_part(self, part: UidSet, *, few: bool) -> None:
+        extra = list(self.arrivals.items()) if few else []
+        found = await self.session.fetch(part, ["UID", "FLAGS", "INTERNALDATE", *extra])
+        start = part.first or 1
+        found = [row for row in found if row.uid is not None and row.uid >= start and row.flags is not None]
+        if not found:
+            return
+        await self._add(found, content=bool(extra))
+
+    async def _add(self, found: Sequence[Fetched], *, content: bool) -> None:
+        """Index messages that are not in the index, and announce those that are to be."""
+        seen = {row.uid or 0: flag_set(row.flags or ()) for row in found}
+        known = await self.ledger.rows(block_of(uid) for uid in seen)
+        fresh = {uid: flags for uid, flags in seen.items() if uid not in known.get(block_of(uid), {})}
+        position = self._position
+        announced = [
+            row
+            for row in found
+            if row.uid in fresh and is_announced(row.uid, row.internal_date, position, self.notify_from)
+        ]
+        announced.sort(key=lambda row: row.uid or 0)
+        if content and announced:
+            await self.arrivals.keep(self.ledger.number, announced)
+        rows = {block: known.get(block, {}) | inside for block, inside in by_block(fresh).items()}
+        await self._commit(
+            attrs.evolve(position, uidnext=max(position.uidnext, max(seen) + 1), count=position.count + len(fresh)),
+            rows,
+            self.ledger.teller().messages_new([row.uid or 0 for row in announced]),
+        )
+
+    # flags
+
+    def _changed_since(self, position: Position, exists: int) -> Iterator[Callable[[], Awaitable[None]]]:
+        since, last = position.modseq or 0, position.uidnext - 1
+        step = last if exists < _WINDOW else max(_WINDOW, last // 256)
+        for start in range(1, last + 1, max(1, step)):
+            yield self._changes_in(UidSet.of_range(start, min(last, start + step - 1)), since)
+
+    def _changes_in(self, span: UidSet, since: int) -> Callable[[], Awaitable[None]]:
+        async def read() -> None:
+            found = await self.session.fetch(span, ["UID", "FLAGS"], changed_since=since)
+            self._raise_modseq(found)
+            await self._note_flags(found)
+
+        return read
+
+    def _raise_modseq(self, found: Iterable[Fetched]) -> None:
+        """What was told of changes holds for all of them up to the highest MODSEQ among them."""
+        highest = max((row.modseq or 0 for row in found), default=0)
+        if highest and self._position.modseq is not None:
+            self._modseq = max(self._modseq or 0, self._position.modseq, highest)
+
+    async def _read_moved(self, moved: set[int], uids: set[int]) -> None:
+        if uids:
+            await self._note_flags(await self.session.fetch(UidSet.of(uids), ["UID", "FLAGS"]))
+        numbers = ",".join(str(one) for one in sorted(moved) if one <= self._selected.exists)
+        if numbers:
+            await self._note_flags(await self.session.fetch_sequence(numbers, ["UID", "FLAGS"]))
+
+    async def _note_flags(self, found: Iterable[Fetched]) -> None:
+        seen = {row.uid: flag_set(row.flags) for row in found if row.uid is not None and row.flags is not None}
+        for part in _chunks(sorted(seen), SLICE * 2):
+            known = await self.ledger.rows(block_of(uid) for uid in part)
+            before = {uid: flags for inside in known.values() for uid, flags in inside.items()}
+            changes = flag_changes(before, {uid: seen[uid] for uid in part})
+            if not changes:
+                continue
+            rows: dict[int, Rows] = {}
+            for one in changes:
+                block = block_of(one.uid)
+                rows.setdefault(block, known[block])[one.uid] = one.value
+            await self._commit(self._position, rows, self.ledger.teller().flags_changed(changes))
+
+    async def _prepare_all(self) -> None:
+        """All flags are to be read, since the server cannot tell which changed."""
+        self.folder.compared = self.ledger.clock.seconds()
+        last = self._position.uidnext - 1
+        there = await self.session.search(search.uid(f"1:{max(1, last)}")) & UidSet.of_range(1, last)
+        self._steps.extendleft(reversed([self._flags_of(part) for part in there.slices(SLICE)]))
+
+    def _flags_of(self, part: UidSet) -> Callable[[], Awaitable[None]]:
+        async def read() -> None:
+            span = UidSet.of_range(part.first or 1, part.last or 1)
+            await self._note_flags(await self.session.fetch(span, ["UID", "FLAGS"]))
+
+        return read
+
+    # comparing
+
+    async def _prepare_comparison(self) -> None:
+        """The numbers differ: compare which messages there are."""
+        last = max(self._position.uidnext - 1, 0)
+        there = await self.session.search(search.uid(f"1:{max(1, last)}")) & UidSet.of_range(1, last)
+        known = await self.ledger.blocks()
+        blocks = sorted({*known, *_blocks_of(there, known)})
+        self._steps.extend(self._comparer(part, there) for part in _chunks(blocks, _BLOCKS))
+
+    def _comparer(self, blocks: Sequence[int], there: UidSet) -> Callable[[], Awaitable[None]]:
+        async def compare() -> None:
+            known = await self.ledger.rows(blocks)
+            indexed = UidSet.of(uid for inside in known.values() for uid in inside)
+            span = UidSet.of_ranges((max(1, block * BLOCK), block * BLOCK + BLOCK - 1) for block in blocks)
+            for gone in _chunks(list(indexed - there), SLICE * 2):
+                for uid in gone:
+                    del known[block_of(uid)][uid]
+                position = attrs.evolve(self._position, count=self._position.count - len(gone))
+                rows = {block_of(uid): known[block_of(uid)] for uid in gone}
+                await self._commit(position, rows, self.ledger.teller().messages_gone(gone))
+            for part in ((there & span) - indexed).slices(SLICE):
+                await self._read_part(part, few=False)
+
+        return compare
+
+
+def _rows(found: Iterable[Fetched], first: int, last: int) -> Rows:
+    return {
+        row.uid: flag_set(row.flags)
+        for row in found
+        if row.uid is not None and row.flags is not None and first <= row.uid <= last
+    }
+
+
+def _chunks(things: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for start in range(0, len(things), size):
+        yield things[start : start + size]
+
+
+def _blocks_of(uids: UidSet, known: set[int]) -> Iterator[int]:
+    """The blocks that these UIDs lie in and that are not known."""
+    for first, last in uids.ranges:
+        for block in range(block_of(first), block_of(last) + 1):
+            if block not in known:
+                yield block

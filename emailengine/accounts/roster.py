@@ -1,0 +1,208 @@
+"""All accounts: taken up at the start, added, changed and removed by the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+
+from emailengine.accounts.account import Account, Shared
+from emailengine.core.clock import wall
+from emailengine.core.deadline import Deadline
+from emailengine.core.gates import KeyedGate
+from emailengine.core.ids import event_id, new_account_id
+from emailengine.core.tasks import Tasks
+from emailengine.core.turns import Turns
+from emailengine.errors import AccountNotFound, EmailEngineError
+from emailengine.model.account import AccountSettings, AccountUpdate, Registration, State, registered, updated
+from emailengine.model.accountview import (
+    AccountDetail,
+    AccountList,
+    LastError,
+    Live,
+    Registered,
+    SmtpStatus,
+    SyncError,
+    listed,
+    shown,
+)
+from emailengine.model.dates import iso
+from emailengine.model.event import EventName, Say
+from emailengine.model.paging import page_count
+from emailengine.store.accounts import AccountRecord
+
+log = Logger()
+
+_AT_ONCE = 200  # accounts read from the store in one go
+_CHANGES = 64  # changes by the API at a time, one for each account
+
+
+class Roster(MultiService):
+    """The accounts of the installation, each an actor of its own. Implements `api.seams.Accounts`."""
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._shared = shared
+        self._actors: dict[str, Account] = {}
+        self._tasks = Tasks("roster")
+        self._changing = KeyedGate(_CHANGES, 1)
+
+    def __len__(self) -> int:
+        return len(self._actors)
+
+    def get(self, account: str) -> Account:
+        """The actor of that id. `AccountNotFound`."""
+        found = self._actors.get(account)
+        if found is None:
+            raise AccountNotFound("Account record was not found for requested ID")
+        return found
+
+    # the service
+
+    async def ready(self) -> None:
+        """Return once every account that is stored has been taken up; connecting goes on by itself."""
+        turns = Turns(self._shared.clock)
+        after: str | None = None
+        while True:
+            ids = await self._shared.accounts.ids(after, _AT_ONCE)
+            if not ids:
+                return
+            after = ids[-1]
+            for account, record in zip(ids, await self._shared.accounts.some(ids), strict=True):
+                if record is not None:
+                    self._take_up(account, record)
+                await turns.breathe()
+
+    def stopService(self) -> Deferred[Any]:
+        stopping = maybeDeferred(super().stopService)
+        return Deferred.fromCoroutine(self._stopped(stopping))
+
+    async def _stopped(self, stopping: Deferred[Any]) -> None:
+        await self._tasks.stop()
+        await stopping
+
+    def _take_up(self, account: str, record: AccountRecord) -> Account:
+        settings, broken = record.settings, ""
+        try:
+            settings = self._shared.accounts.opened(record)
+        except EmailEngineError as error:
+            log.error("the account cannot be used: {reason}", account=account, reason=error.message)
+            broken = error.message
+        actor = Account(account, record, settings, self._shared, broken=broken)
+        self._actors[account] = actor
+        self._shared.became(account, "", actor.state)
+        self.addService(actor)  # type: ignore[no-untyped-call]
+        return actor
+
+    # what the API asks
+
+    async def create(self, sent: Registration) -> Registered:
+        account = sent.account or new_account_id()
+        async with self._changing.of(account):
+            record = await self._shared.accounts.get(account)
+            if record is None:
+                settings = registered(sent, None, account=account, now=iso(wall()))
+                added = _event("accountAdded", account, {"account": account})
+                if await self._shared.accounts.create(settings, [added]) is not None:
+                    record = await self._shared.accounts.get(account)
+                    if record is not None:
+                        self._take_up(account, record)
+                    self._shared.said(account)
+                    return Registered(account=account, state="new")
+                record = await self._shared.accounts.get(account)
+            if record is None:
+                raise AccountNotFound("The account was removed at the same moment")
+            settings = registered(sent, record.settings, account=account, now=iso(wall()))
+            await self._shared.accounts.change(settings)
+            self._apply(account, record, settings)
+            return Registered(account=account, state="existing")
+
+    async def update(self, account: str, sent: AccountUpdate) -> None:
+        async with self._changing.of(account):
+            record = await self._existing(account)
+            settings = updated(sent, record.settings)
+            await self._shared.accounts.change(settings)
+            self._apply(account, record, settings)
+
+    def _apply(self, account: str, record: AccountRecord, settings: AccountSettings) -> None:
+        actor = self._actors.get(account)
+        record.settings = settings
+        if actor is None:
+            self._take_up(account, record)
+        else:
+            actor.change(self._shared.accounts.opened(record))
+
+    async def delete(self, account: str) -> None:
+        async with self._changing.of(account):
+            await self._existing(account)
+            actor = self._actors.pop(account, None)
+            if actor is not None:
+                await maybeDeferred(actor.disownServiceParent)
+            deleted = _event("accountDeleted", account, {"account": account})
+            await self._shared.accounts.delete(account, [deleted])
+            self._shared.became(account, actor.state if actor is not None else "init", "")
+            self._shared.said(account)
+
+    async def describe(self, account: str, *, quota: bool, deadline: Deadline) -> AccountDetail:
+        record = await self._existing(account)
+        live = self._live(account, record)
+        if quota:
+            live.quota = await self._quota(account, deadline)
+        return shown(record.settings, live)
+
+    async def _quota(self, account: str, deadline: Deadline) -> Any:
+        return False
+
+    async def page(self, *, query: str | None, state: State | None, page: int, page_size: int) -> AccountList:
+        total, records = await self._shared.accounts.page(query=query, state=state, page=page, page_size=page_size)
+        return AccountList(
+            total=total,
+            page=page,
+            pages=page_count(total, page_size),
+            query=query or False,
+            state=state or "*",
+            accounts=[listed(record.settings, self._live(record.settings.account, record)) for record in records],
+        )
+
+    async def request_reconnect(self, account: str) -> None:
+        self.get(account).prod()
+
+    async def request_sync(self, account: str) -> None:
+        self.get(account).look_around()
+
+    async def _existing(self, account: str) -> AccountRecord:
+        record = await self._shared.accounts.get(account)
+        if record is None:
+            raise AccountNotFound("Account record was not found for requested ID")
+        return record
+
+    def _live(self, account: str, record: AccountRecord) -> Live:
+        actor = self._actors.get(account)
+        error = actor.last_error if actor is not None else record.error
+        return Live(
+            state=actor.state if actor is not None else "init",  # type: ignore[arg-type]  # one of STATES
+            smtp_status=_read(record.smtp_status, SmtpStatus),
+            sync_error=_read(actor.sync_error if actor is not None else record.sync_error, SyncError),
+            connections=actor.connections if actor is not None else 0,
+            counters=record.counters,
+            sync_time=record.sync_time,
+            last_error=_read(error, LastError),
+        )
+
+
+def _read(value: dict[str, Any] | None, into: Callable[..., Any]) -> Any:
+    if value is None:
+        return None
+    try:
+        return msgspec.convert(value, into)
+    except msgspec.ValidationError:
+        return None  # of another version
+
+
+def _event(event: EventName, account: str, data: dict[str, Any]) -> Say:
+    now = wall()
+    return Say(event_id=event_id(account, event, now), event=event, date=iso(now), data=data)

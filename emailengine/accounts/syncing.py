@@ -1,0 +1,166 @@
+"""Brings the index of an account's folders up to what the server holds, one slice at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.logger import Logger
+
+from emailengine.accounts.arriving import Arriving
+from emailengine.accounts.folders import Folder
+from emailengine.accounts.ledger import Ledger
+from emailengine.accounts.passes import Pass, Replaced
+from emailengine.errors import ServerRefused
+from emailengine.imap.session import Selected, Session
+from emailengine.model.dates import parse_iso
+from emailengine.sync.plan import FlagLook, Look, Plan, Seen, plan
+
+if TYPE_CHECKING:
+    from emailengine.accounts.account import Account, Shared
+
+log = Logger()
+
+ASIDE = 300.0  # seconds before a folder that would not open is tried again, doubled each time
+ASIDE_CAP = 6 * 3600.0
+THOROUGH = 1800.0  # seconds between two readings of all flags where the server cannot tell which changed
+_SLACK = 120.0  # seconds that the mail server's clock may be behind ours
+
+
+class Syncing:
+    """The passes over the folders of one account, on one session."""
+
+    def __init__(self, account: Account, session: Session, shared: Shared) -> None:
+        self._account = account
+        self._session = session
+        self._shared = shared
+        self._passes: dict[str, Pass] = {}
+        for folder in account.folders.by_path.values():
+            if folder.busy:  # on a session that is gone
+                folder.busy = False
+                folder.dirty = folder.stale = True
+
+    async def slice(self, folder: Folder) -> None:
+        """
+        One step of the pass over `folder`; begins it where none is going on.
+
+        A folder that the server does not open is set aside for a while. Raises what ends the session, and what the
+        store raises.
+        """
+        try:
+            await self._slice(folder)
+        except ServerRefused as refused:
+            self._set_aside(folder, refused.message)
+        except Replaced:
+            self._forget(folder)
+
+    async def _slice(self, folder: Folder) -> None:
+        going_on = self._passes.get(folder.path)
+        selected = self._session.selected
+        fresh = selected is None or selected.path != folder.path or (folder.stale and going_on is None)
+        if fresh or selected is None:
+            folder.stale = False
+            selected = await self._session.select(folder.path)
+        if going_on is not None and going_on.ledger.uidvalidity != selected.uidvalidity:
+            self._forget(folder)
+            going_on = None
+            fresh = True
+        if going_on is None:
+            going_on = await self._begin(folder, selected, fresh)
+            if going_on is None:
+                self._over(folder)
+                return
+        elif folder.dirty and going_on.first:
+            folder.dirty = False
+            going_on.look_for_new()
+        if not await going_on.slice():
+            del self._passes[folder.path]
+            self._over(folder)
+
+    async def _begin(self, folder: Folder, selected: Selected, fresh: bool) -> Pass | None:
+        folder.dirty = False
+        hints = folder.take_hints()
+        account, shared = self._account, self._shared
+        number = await account.folders.number(folder.path, selected.uidvalidity)
+        ledger = Ledger(
+            account.id,
+            account.generation,
+            account.owner,
+            folder,
+            number,
+            selected.uidvalidity,
+            shared.index,
+            shared.clock,
+        )
+        seen, wanted = self._decide(folder, selected, ledger, fresh=fresh, flags_moved=hints.moved)
+        if wanted.look is Look.NOTHING:
+            return None
+        begun = Pass(
+            self._session,
+            folder,
+            ledger,
+            self._notify_from(),
+            self._floor(),
+            Arriving(account, self._session, shared),
+            lambda: shared.said(account.id),
+        )
+        folder.busy = True
+        self._passes[folder.path] = begun
+        # a fresh SELECT may have numbered the messages anew
+        await begun.begin(wanted, seen, None if fresh and hints.numbers else hints.numbers, hints.uids)
+        return begun
+
+    def _decide(
+        self, folder: Folder, selected: Selected, ledger: Ledger, *, fresh: bool, flags_moved: bool
+    ) -> tuple[Seen, Plan]:
+        position = ledger.position
+        if fresh or position is None:
+            thorough = self._shared.clock.seconds() - folder.compared >= THOROUGH
+            seen = Seen(selected.uidvalidity, selected.exists, selected.uidnext, selected.modseq)
+            wanted = plan(position, seen, thorough=thorough)
+        else:
+            # what was told while it was selected: how many messages there are, and that flags changed
+            seen = Seen(selected.uidvalidity, selected.exists, None, None)
+            wanted = plan(position, seen, thorough=False)
+        if flags_moved and wanted.look in (Look.CHANGES, Look.NOTHING) and wanted.flags is FlagLook.NONE:
+            tells = position is not None and position.modseq is not None and selected.modseq is not None
+            wanted = Plan(Look.CHANGES, wanted.new, FlagLook.CHANGED if tells else FlagLook.ALL)
+        return seen, wanted
+
+    def _notify_from(self) -> float | None:
+        chosen = self._account.settings.notify_from
+        return None if chosen is None else parse_iso(chosen)
+
+    def _floor(self) -> float | None:
+        """From which moment on mail in a folder that we see for the first time is new."""
+        notify_from = self._notify_from()
+        if not self._account.ever_connected:
+            return notify_from
+        looked = self._account.looked_at
+        if looked is None:
+            return None
+        return max(looked - _SLACK, notify_from or 0.0)
+
+    def _over(self, folder: Folder) -> None:
+        folder.busy = False
+        folder.failures = 0
+        if folder.flags_moved:
+            folder.dirty = True
+
+    def _forget(self, folder: Folder) -> None:
+        self._passes.pop(folder.path, None)
+        folder.busy = False
+        folder.dirty = folder.stale = True
+
+    def _set_aside(self, folder: Folder, reason: str) -> None:
+        self._forget(folder)
+        wait = min(ASIDE_CAP, ASIDE * 2**folder.failures)
+        folder.failures = min(folder.failures + 1, 16)
+        folder.aside_until = self._shared.clock.seconds() + wait
+        log.warn(
+            "{folder} cannot be synchronised, again in {wait} s: {reason}",
+            account=self._account.id,
+            folder=folder.path,
+            wait=wait,
+            reason=reason,
+        )
+        self._account.folder_failed(folder.path, reason)

@@ -1,0 +1,251 @@
+"""Which folders an account has, which of them moved, and the rest between two pieces of work: IDLE, or polling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from emailengine.accounts.folders import Folder
+from emailengine.core.flag import Flag
+from emailengine.errors import ConnectionLost, ServerRefused
+from emailengine.imap.session import ListedFolder, Session
+from emailengine.model.account import AccountSettings
+from emailengine.model.event import Say
+from emailengine.store.folders import StoredFolder
+from emailengine.sync.folders import compare
+from emailengine.sync.plan import Look, Seen, moved, plan
+from emailengine.sync.roles import Candidate, assign
+
+if TYPE_CHECKING:
+    from emailengine.accounts.account import Account, Shared
+
+log = Logger()
+
+IDLE_RENEWAL = 28 * 60.0  # RFC 2177: at least every 29 minutes
+POLL = 120.0  # seconds between two NOOPs where there is no IDLE
+STATUS_ITEMS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY")
+
+
+class Watch:
+    """The folders of one account as one session sees them."""
+
+    def __init__(self, account: Account, session: Session, shared: Shared) -> None:
+        self._account = account
+        self._folders = account.folders
+        self._session = session
+        self._shared = shared
+        self._clock: IReactorTime = shared.clock
+
+    async def look_around(self) -> None:
+        """
+        Compare the list of folders and every folder's numbers with the server; what moved becomes dirty.
+
+        Changes of the list are written, with their events. The folder that is rested in is looked into in any case:
+        while it is selected nobody tells its numbers.
+        """
+        items = self._status_items()
+        listed = await self._session.list_folders(items)
+        if not listed:
+            raise ConnectionLost("The mail server lists no folder at all")
+        await self._merge(listed)
+        main = self._folders.main
+        told = {_path(one): one.status for one in listed}
+        for folder in list(self._folders.by_path.values()):
+            if not folder.watched or not folder.selectable or folder.dirty or folder.busy:
+                continue
+            if folder is main:
+                folder.dirty = folder.stale = True
+            else:
+                await self._look_at(folder, told.get(folder.path), items)
+
+    async def rest(self, woken: Flag, until: float) -> None:
+        """Wait in the main folder for news, for work or for the time `until`, whichever comes first."""
+        main = self._folders.main
+        if main is not None and main.aside_until <= self._clock.seconds():
+            await self._settle(main)
+            if main.dirty:
+                return
+        wait = max(0.0, until - self._clock.seconds())
+        idle = "IDLE" in self._session.capabilities and self._session.selected is not None
+        timer = self._clock.callLater(min(wait, IDLE_RENEWAL if idle else POLL), woken.raise_)
+        try:
+            if idle and not woken.raised:
+                await self._session.idle_start()
+            await woken.wait()
+        finally:
+            if timer.active():
+                timer.cancel()
+        if idle:
+            await self._session.idle_stop()
+        else:
+            await self._session.noop()
+
+    def _status_items(self) -> Sequence[str]:
+        if "CONDSTORE" in self._session.capabilities:
+            return (*STATUS_ITEMS, "HIGHESTMODSEQ")
+        return STATUS_ITEMS
+
+    async def _look_at(self, folder: Folder, told: Mapping[str, int | str] | None, items: Sequence[str]) -> None:
+        if folder.aside_until > self._clock.seconds():
+            return
+        values: Mapping[str, int | str] | None = told
+        if values is None:
+            try:
+                values = await self._session.status(folder.path, items)
+            except ServerRefused as refused:
+                log.info("no STATUS of {folder}: {reason}", folder=folder.path, reason=refused.message)
+                return
+        seen = _seen(values)
+        known = folder.position
+        if seen is None or moved(known, seen):
+            # without MODSEQ the numbers cannot tell whether flags changed: that is asked for now and then
+            silent = known is not None and seen is not None and (known.modseq is None or seen.modseq is None)
+            same = (
+                silent
+                and known is not None
+                and seen is not None
+                and not known.todo
+                and (known.uidvalidity, known.count, known.uidnext) == (seen.uidvalidity, seen.exists, seen.uidnext)
+            )
+            if not same or self._clock.seconds() - folder.compared >= FLAGS_AGAIN:
+                folder.dirty = folder.stale = True
+
+    async def _settle(self, main: Folder) -> None:
+        """Select the folder to rest in, and see whether it moved while another one was selected."""
+        selected = self._session.selected
+        if selected is not None and selected.path == main.path:
+            return
+        try:
+            selected = await self._session.select(main.path)
+        except ServerRefused:
+            main.dirty = main.stale = True  # the pass over it tells what is wrong
+            return
+        seen = Seen(selected.uidvalidity, selected.exists, selected.uidnext, selected.modseq)
+        if plan(main.position, seen, thorough=False).look is not Look.NOTHING:
+            main.dirty = main.stale = True
+
+    async def _merge(self, listed: Sequence[ListedFolder]) -> None:
+        """Take over what LIST told, and write what changed of it."""
+        folders, settings = self._folders, self._account.settings
+        entries = {_path(one): one for one in listed}
+        candidates = [Candidate(path, one.entry.delimiter, one.entry.flags) for path, one in entries.items()]
+        roles = assign(candidates, _chosen(settings))
+        usable = [one.path for one in candidates if _usable(one)]
+        changes = compare(folders.by_path, usable)
+        changed: list[StoredFolder] = []
+        says: list[Say] = []
+        for path in usable:
+            one, role = entries[path], roles.get(path)
+            folder = folders.by_path.get(path)
+            if folder is None:
+                folder = folders.by_path[path] = Folder(path)
+            told = (
+                one.entry.delimiter,
+                one.entry.flags - _PASSING,
+                one.subscribed,
+                role.use if role is not None else None,
+                role.source if role is not None else None,
+            )
+            if path in changes.new or told != _facts(folder):
+                folder.delimiter, folder.flags, folder.subscribed = told[0], told[1], told[2]
+                folder.special_use, folder.special_use_source = told[3], told[4]
+                changed.append(stored(folder))
+        for path in changes.gone:
+            folder = folders.by_path.pop(path)
+            if folder.watched and folder.position is not None:
+                says.append(self._account.say_folder_gone(folder))
+        folders.gmail = "X-GM-EXT-1" in self._session.capabilities and folders.with_role("\\All") is not None
+        for folder in folders.by_path.values():
+            folder.watched = _watched(folder, settings, gmail=folders.gmail)
+        if changed or changes.gone:
+            await self._shared.folders.save(self._account.id, self._account.owner, changed, list(changes.gone), says)
+            if says:
+                self._shared.said(self._account.id)
+
+
+_PASSING = frozenset({"\\Marked", "\\Unmarked"})  # they tell of a moment, not of the folder
+
+FLAGS_AGAIN = 1800.0
+"""Seconds between two readings of all flags of a folder whose server cannot tell which changed."""
+
+
+def _path(one: ListedFolder) -> str:
+    name = one.entry.name
+    return "INBOX" if name.upper() == "INBOX" else name
+
+
+def _usable(one: Candidate) -> bool:
+    return not any(flag.lower() in ("\\noselect", "\\nonexistent") for flag in one.flags)
+
+
+def _facts(folder: Folder) -> tuple[str | None, frozenset[str], bool, str | None, str | None]:
+    return folder.delimiter, folder.flags, folder.subscribed, folder.special_use, folder.special_use_source
+
+
+def _chosen(settings: AccountSettings) -> dict[str, str]:
+    """The folders that the account's owner named for a role."""
+    imap = settings.imap
+    if imap is None:
+        return {}
+    named = {
+        "\\Sent": imap.sent_mail_path,
+        "\\Drafts": imap.drafts_mail_path,
+        "\\Junk": imap.junk_mail_path,
+        "\\Trash": imap.trash_mail_path,
+        "\\Archive": imap.archive_mail_path,
+    }
+    return {use: path for use, path in named.items() if path}
+
+
+def _watched(folder: Folder, settings: AccountSettings, *, gmail: bool) -> bool:
+    wanted = settings.path
+    if wanted is not None:
+        uses = {one.lower() for one in wanted if one.startswith("\\")}
+        paths = {"INBOX" if one.upper() == "INBOX" else one for one in wanted}
+        return folder.path in paths or (folder.special_use or "").lower() in uses
+    if gmail:
+        return folder.special_use in ("\\All", "\\Junk", "\\Trash")  # all others are labels
+    return True
+
+
+def _seen(values: Mapping[str, int | str]) -> Seen | None:
+    def number(name: str) -> int | None:
+        value = values.get(name)
+        return value if isinstance(value, int) else None
+
+    uidvalidity, exists = number("UIDVALIDITY"), number("MESSAGES")
+    if uidvalidity is None or exists is None:
+        return None
+    return Seen(uidvalidity, exists, number("UIDNEXT"), number("HIGHESTMODSEQ"))
+
+
+def stored(folder: Folder) -> StoredFolder:
+    """What Redis keeps of a folder."""
+    return StoredFolder(
+        path=folder.path,
+        delimiter=folder.delimiter,
+        flags=sorted(folder.flags),
+        subscribed=folder.subscribed,
+        special_use=folder.special_use,
+        special_use_source=folder.special_use_source,
+        number=folder.number,
+        position=folder.position,
+    )
+
+
+def held(one: StoredFolder) -> Folder:
+    """A folder as Redis kept it."""
+    return Folder(
+        path=one.path,
+        delimiter=one.delimiter,
+        flags=frozenset(one.flags),
+        subscribed=one.subscribed,
+        special_use=one.special_use,
+        special_use_source=one.special_use_source,
+        number=one.number,
+        position=one.position,
+        dirty=one.position is None,
+    )
