@@ -94,6 +94,10 @@ class Outbox:
         if actor.settings.smtp is None or actor.settings.smtp.host is None:
             raise NotFound("The account has no SMTP server to send through", code="SMTPUnavailable")
         once = self._key(account, idempotency_key) if idempotency_key and not sent.dry_run else None
+        if once is not None:
+            known = await self.queue.answered(once)
+            if known is not None:
+                return _repeated(known, idempotency_key)
         found = await self._look_up(actor, sent.reference, deadline) if sent.reference is not None else None
         around = Circumstances(
             settings=actor.settings,
@@ -266,9 +270,12 @@ class Outbox:
             return answer
         put = await self.queue.put(job, once=Idempotent(once, encode(answer), REMEMBERED))
         if put.answer is not None:
-            first = _answers.decode(put.answer)
-            return msgspec.structs.replace(first, idempotency=Idempotency(key=key, status="HIT"))
+            return _repeated(put.answer, key)
         return msgspec.structs.replace(answer, idempotency=Idempotency(key=key, status="MISS"))
+
+
+def _repeated(stored: bytes, key: str | None) -> SubmitResponse:
+    return msgspec.structs.replace(_answers.decode(stored), idempotency=Idempotency(key=key or "", status="HIT"))
 
 
 async def _joined(letter: Letter, turns: Turns) -> bytes:
