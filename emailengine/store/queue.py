@@ -40,7 +40,7 @@ LARGE = 65_536
 State = Literal["delayed", "waiting", "active", "failed"]
 
 
-@frozen(kw_only=True)
+@frozen
 class NewJob:
     """
     A job to be put.
@@ -59,7 +59,7 @@ class NewJob:
     body_id: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen
 class Job:
     """
     A job as it was when it was read.
@@ -154,6 +154,11 @@ class Queue:
         if added:
             self.woken.raise_()
         return Put(bool(added), answer)
+
+    async def answered(self, key: bytes) -> bytes | None:
+        """What `put` would answer to that idempotency key; None for one that is not known."""
+        answer: bytes | None = await self._redis.call("GET", key)
+        return answer
 
     # working
 
