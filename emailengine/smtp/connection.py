@@ -243,6 +243,8 @@ class Connection(ESMTPClient):
 
 def _translated(reason: Failure) -> EmailEngineError:
     error = reason.value
+    if isinstance(error, EmailEngineError):
+        return error  # whoever judged the certificate says why
     if isinstance(error, VerificationError | CertificateError):
         return TlsFailed("The certificate of the SMTP server is not valid for its name")
     if isinstance(error, SSL.Error):
