@@ -93,7 +93,7 @@ class Options(usage.Options):
 
     def getUsage(self, width: int | None = None) -> str:
         """The help, without the options that are only known to be warned of."""
-        whole: str = super().getUsage(width)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
+        whole: str = super().getUsage(width)
         return "\n".join(line for line in whole.split("\n") if not line.endswith(_UNSEEN))
 
     def opt_version(self) -> NoReturn:

@@ -56,7 +56,7 @@ def main() -> None:
     service: Any = types.ModuleType("emailengine.service")
     service.build = build
     sys.modules["emailengine.service"] = service
-    emailengine.service = service  # type: ignore[attr-defined]
+    emailengine.service = service
     del sys.argv[0]
     if sys.argv[0] == "twistd":
         from twisted.scripts.twistd import run

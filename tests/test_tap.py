@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,9 @@ class Run:
     def lines(self) -> list[dict[str, Any]]:
         """The log, every line of which must be JSON."""
         return [json.loads(line) for line in self.out.splitlines()]
+
+    def listens(self) -> bool:
+        return "listening on" in self.out
 
     def said(self) -> list[str]:
         return [line["msg"] for line in self.lines()]
@@ -126,7 +130,7 @@ class RunningTests(ProcessCase):
         for arguments in (TWISTD, COMMAND):
             for number in (signal.SIGTERM, signal.SIGINT):
                 run = self.run_("runs", *arguments)
-                eventually(lambda run=run: "listening on" in run.out, "it listens")
+                eventually(partial(Run.listens, run), "it listens")
                 run.process.send_signal(number)
                 run.process.send_signal(number)
                 self.assertEqual(run.process.wait(20), 0, run.err)
