@@ -173,7 +173,7 @@ def parse(pieces: Sequence[Piece], *, max_nesting: int = MAX_NESTING) -> Respons
     The value of one response, given as the pieces that `Splitter.feed` made of it.
 
     Raises TheyBrokeProtocol if it is none; the connection itself is still sound then. Lists nested deeper than
-    `max_nesting` come out empty.
+    `max_nesting` are left out.
     """
     if len(pieces) == 1:
         line = pieces[0]

@@ -106,7 +106,7 @@ class Reader:
         """
         The next token, with everything inside it if it is a list.
 
-        Lists nested deeper than the limit are read and come out empty, so that one bottomless BODYSTRUCTURE does not
+        Lists nested deeper than the limit are read and left out, so that one bottomless BODYSTRUCTURE does not
         make a mailbox unreadable.
         """
         token = self.value_or_end()

@@ -1,0 +1,1 @@
+"""IMAP text, both ways."""
