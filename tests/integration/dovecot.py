@@ -192,10 +192,16 @@ class Dovecot:
         self._give(path)
         path.rename(maildir / "new" / name)
 
-    def fill(self, user: str, messages: list[bytes], *, flags: str = "S", folder: str = "INBOX") -> None:
-        """Put many messages into a folder at once, with flags as Maildir writes them (`S`: seen)."""
+    def fill(
+        self, user: str, messages: list[bytes], *, flags: str = "S", folder: str = "INBOX", arrived: float | None = None
+    ) -> None:
+        """
+        Put many messages into a folder at once, with flags as Maildir writes them (`S`: seen).
+
+        The first came in at `arrived`, each further one a second later; without it the last comes in now.
+        """
         maildir = self._maildir(user, folder)
-        start = int(time.time()) - len(messages)
+        start = int(time.time()) - len(messages) if arrived is None else int(arrived)
         for n, message in enumerate(messages):
             name = f"{start + n}.M{n:06d}P{next(self._serial)}.host,S={len(message)}:2,{flags}"
             path = maildir / "cur" / name

@@ -29,21 +29,20 @@ class FaultCase(unittest.TestCase):
     def setUp(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="ee-fault-"))
         authority = Authority(self.directory)
-        certificate, key = authority.server("localhost")
-        self.ca = authority.certificate_text
-        self.mail = Dovecot(self.directory, certificate=certificate, key=key, users={"anna": "secret"})
+        pair = authority.server()
+        self.ca = authority.ca
+        self.mail = Dovecot(self.directory, certificate=pair.certificate, key=pair.key, users={"anna": "secret"})
         self.addCleanup(self.mail.stop)
         self.sink = Receiver(self.directory)
         self.addCleanup(self.sink.stop)
+        messages = [
+            b"From: bo@example.net\r\nTo: anna@example.org\r\nSubject: number %d\r\n"
+            b"Message-ID: <%d@example.net>\r\n\r\nHello\r\n" % (number, number)
+            for number in range(MESSAGES)
+        ]
         now = int(time.time())
-        for number in range(MESSAGES):
-            old = number < MESSAGES - ANNOUNCED
-            self.mail.deliver(
-                "anna",
-                b"From: bo@example.net\r\nTo: anna@example.org\r\nSubject: number %d\r\n"
-                b"Message-ID: <%d@example.net>\r\n\r\nHello\r\n" % (number, number),
-                arrived=now - 86400 * 30 + number if old else now - 3600 + number - MESSAGES,
-            )
+        self.mail.fill("anna", messages[:-ANNOUNCED], arrived=now - 86400 * 30)
+        self.mail.fill("anna", messages[-ANNOUNCED:], arrived=now - 3600)
         self.daemon = Daemon(self.directory).start()
         self.addCleanup(self.daemon.kill)
         self.daemon.ask(

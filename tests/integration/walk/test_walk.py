@@ -53,10 +53,12 @@ class WalkTests(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.directory = Path(tempfile.mkdtemp(prefix="ee-walk-"))
         cls.authority = Authority(cls.directory)
-        certificate, key = cls.authority.server("localhost")
-        cls.mail = Dovecot(cls.directory, certificate=certificate, key=key, users={"anna": "secret", "odd": "secret"})
+        pair = cls.authority.server()
+        cls.mail = Dovecot(
+            cls.directory, certificate=pair.certificate, key=pair.key, users={"anna": "secret", "odd": "secret"}
+        )
         cls.addClassCleanup(cls.mail.stop)
-        cls.post = PostOffice(cls.directory, password="secret", certificate=certificate, key=key)
+        cls.post = PostOffice(cls.directory, password="secret", certificate=str(pair.certificate), key=str(pair.key))
         cls.addClassCleanup(cls.post.stop)
         cls.sink = Receiver(cls.directory)
         cls.addClassCleanup(cls.sink.stop)
@@ -79,7 +81,7 @@ class WalkTests(unittest.TestCase):
 
     @classmethod
     def register(cls, account: str, user: str, **more: Any) -> Any:
-        tls = {"ca": cls.authority.certificate_text}
+        tls = {"ca": cls.authority.ca}
         login = {"user": user, "pass": "secret"}
         body = {
             "account": account,
@@ -111,7 +113,7 @@ class WalkTests(unittest.TestCase):
 
     def imap(self) -> imaplib.IMAP4_SSL:
         """Anna's own mail program."""
-        context = ssl.create_default_context(cadata=self.authority.certificate_text)
+        context = ssl.create_default_context(cadata=self.authority.ca)
         box = imaplib.IMAP4_SSL("localhost", self.mail.port, ssl_context=context)
         box.login("anna", "secret")
         box.select("INBOX")

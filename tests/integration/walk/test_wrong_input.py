@@ -25,8 +25,8 @@ class WrongInputTests(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.directory = Path(tempfile.mkdtemp(prefix="ee-wrong-"))
         cls.authority = Authority(cls.directory)
-        certificate, key = cls.authority.server("localhost")
-        cls.mail = Dovecot(cls.directory, certificate=certificate, key=key, users={"anna": "secret"})
+        pair = cls.authority.server()
+        cls.mail = Dovecot(cls.directory, certificate=pair.certificate, key=pair.key, users={"anna": "secret"})
         cls.addClassCleanup(cls.mail.stop)
         cls.sink = Receiver(cls.directory)
         cls.addClassCleanup(cls.sink.stop)
@@ -45,7 +45,7 @@ class WrongInputTests(unittest.TestCase):
             "port": cls.mail.port,
             "secure": True,
             "auth": {"user": "anna", "pass": "secret"},
-            "tls": {"ca": cls.authority.certificate_text},
+            "tls": {"ca": cls.authority.ca},
         }
         return {"account": account, "name": "Anna", "imap": server | imap}
 
@@ -148,10 +148,10 @@ class WrongInputTests(unittest.TestCase):
 
     def test_expired_certificate(self) -> None:
         """`connectError` that says why the certificate is not acceptable; nothing was sent to that server."""
-        certificate, key = self.authority.server("localhost", expired=True)
+        pair = self.authority.server(expired=True)
         directory = self.directory / "expired"
         directory.mkdir()
-        mail = Dovecot(directory, certificate=certificate, key=key, users={"anna": "secret"})
+        mail = Dovecot(directory, certificate=pair.certificate, key=pair.key, users={"anna": "secret"})
         self.addCleanup(mail.stop)
         self.daemon.ask("POST", "/v1/account", self.body("stale", port=mail.port))
         self.failed("stale", "connectError", "CERT_HAS_EXPIRED")
