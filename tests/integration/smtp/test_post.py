@@ -58,7 +58,7 @@ class Offices(TestCase):
 
     def setUp(self) -> None:
         self.dialer = Dialer(reactor)
-        self.senders = Senders(clock=reactor, dialer=self.dialer, contexts=Contexts())  # type: ignore[arg-type]
+        self.senders = Senders(clock=reactor, dialer=self.dialer, contexts=Contexts())
         self.addCleanup(lambda: Deferred.fromCoroutine(self.senders.stop()))
 
     def target(self, office: PostOffice, **change: Any) -> SmtpTarget:
