@@ -122,7 +122,16 @@ class QueueMachine(RuleBasedStateMachine):
         if not known:
             self.number += 1
         id = existing[-1] if known else f"j{self.number:05}"
-        new = NewJob("q", lane, id, group, FAR + step if later else None, b"data", body, body and body.decode())
+        new = NewJob(
+            "q",
+            lane,
+            id,
+            group,
+            FAR + step if later else None,
+            b"data",
+            body,
+            None if body is None else f"b{body.decode()}",
+        )
         put = run(self.queue.put(new))
         assert put.added is not known
         if put.added:
@@ -187,7 +196,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert run(self.queue.keep(job, -1))
         assert not run(self.queue.mark(job, "too late"))
         step = self.tick()
-        known = self.free(job)
+        self.free(job)
         assert run(self.queue.cancel("nobody")) is None  # gives back what has ended, as any claim does
         self.model.look(step)
 
@@ -264,10 +273,10 @@ class QueueMachine(RuleBasedStateMachine):
         for known in [one for one in self.model.all() if one.later] + self.model.failed:
             assert run(self.queue.cancel(known.id)) is not None
         left = {one.id for one in self.model.all() if not one.later}
-        while isinstance(job := run(self.queue.claim(lease=9, per_group=1)), Job):
-            left.remove(job.id)
-            assert run(self.queue.done(job))
-        assert job == Wait(None)
+        while isinstance(got := run(self.queue.claim(lease=9, per_group=1)), Job):
+            left.remove(got.id)
+            assert run(self.queue.done(got))
+        assert got == Wait(None)
         assert left == set()
         assert self.redis.keys() == []
         self.redis.close()
@@ -279,16 +288,10 @@ class DueMachine(QueueMachine):
     ordered = False
 
 
-_SETTINGS = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+_SETTINGS = settings(max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-class OrderedQueueTests(QueueMachine.TestCase):  # type: ignore[name-defined,misc]  # made by Hypothesis
-    """An ordered queue does what the model does."""
-
-    settings = _SETTINGS
-
-
-class DueQueueTests(DueMachine.TestCase):  # type: ignore[name-defined,misc]  # as above
-    """A due queue does what the model does."""
-
-    settings = _SETTINGS
+OrderedQueueTests = QueueMachine.TestCase
+OrderedQueueTests.settings = _SETTINGS
+DueQueueTests = DueMachine.TestCase
+DueQueueTests.settings = _SETTINGS
