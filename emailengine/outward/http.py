@@ -9,20 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, cast
+from urllib.parse import quote, urlsplit, urlunsplit
 
+import idna
 from attrs import frozen
-from hyperlink import URL
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
+    IAddress,
     IConnector,
     IDelayedCall,
+    IHostnameResolver,
+    IHostResolution,
     IOpenSSLClientConnectionCreator,
     IReactorPluggableNameResolver,
     IReactorTCP,
     IReactorTime,
+    IResolutionReceiver,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import ClientFactory
@@ -43,6 +48,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
 _FRAMING = frozenset(  # what the connection decides, not the caller
     ("content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect")
 )
+_AS_IS = "!#$%&'()*+,/:;=?@[]~"  # RFC 3986; what is quoted already stays so
 _DIAL = 20.0  # seconds for one address; the deadline of the request is over all of them
 _KEPT = 16  # connections to one place that wait for the next request
 _KEPT_FOR = 50  # seconds; most servers close earlier, then a request is sent a second time at once
@@ -74,16 +80,24 @@ class HttpClient(Service):
     """
     Sends requests and reads their answers to the end.
 
-    No redirect is followed: it is an answer like any other. Stopping closes the connections that are kept.
+    No redirect is followed: it is an answer like any other. All servers are verified under the policy `tls`. Stopping
+    closes the connections that are kept.
     """
 
-    def __init__(self, *, reactor: Any, contexts: Securing, egress: Checking) -> None:
+    def __init__(
+        self,
+        *,
+        reactor: Any,
+        contexts: Securing,
+        egress: Checking,
+        tls: TlsPolicy = TlsPolicy(),  # noqa: B008 - frozen
+    ) -> None:
         self._clock: IReactorTime = reactor
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = _KEPT
         self._pool.cachedConnectionTimeout = _KEPT_FOR
         self._pool.retryAutomatically = False
-        self._agent = Agent.usingEndpointFactory(reactor, _Endpoints(_Dialling(reactor, egress), contexts), self._pool)
+        self._agent = Agent.usingEndpointFactory(reactor, _Endpoints(reactor, contexts, egress, tls), self._pool)
 
     def stopService(self) -> Deferred[Any]:
         super().stopService()  # type: ignore[no-untyped-call]
@@ -131,13 +145,20 @@ class HttpClient(Service):
 def _address(url: str) -> tuple[URI, str]:
     """A URL as it goes on the wire, without its login, and its host."""
     try:
-        parsed = URL.from_text(url.strip()).to_uri().replace(userinfo="", fragment="")
-        address = URI.fromBytes(parsed.to_text().encode("ascii"))
-        if address.scheme not in (b"http", b"https") or not address.host:
+        parts = urlsplit(url.strip())
+        name, port = parts.hostname, parts.port
+        if parts.scheme.lower() not in ("http", "https") or not name:
             raise ValueError("not a web address")
+        if not name.isascii():
+            name = idna.encode(name, uts46=True).decode("ascii")
+        place = f"[{name}]" if ":" in name else name
+        if port is not None:
+            place = f"{place}:{port}"
+        path, query = quote(parts.path, _AS_IS), quote(parts.query, _AS_IS)
+        address = URI.fromBytes(urlunsplit((parts.scheme.lower(), place, path, query, "")).encode("ascii"))
     except ValueError as problem:
         raise ConnectFailed("The URL is none of a web server", code="EINVALIDURL") from problem
-    return address, address.host.decode("ascii")
+    return address, name
 
 
 def _host_of(address: URI) -> str:
@@ -253,7 +274,7 @@ def _translated(error: Exception, host: str) -> EmailEngineError:
     return translate(reasons[0], host)
 
 
-@implementer(IReactorTCP, IReactorTime, IReactorPluggableNameResolver)
+@implementer(IHostnameResolver, IReactorTCP, IReactorTime, IReactorPluggableNameResolver)
 class _Dialling:
     """
     The reactor as endpoints need it, with every address checked when it is dialled.
@@ -261,13 +282,26 @@ class _Dialling:
     A name may resolve to another address the next time, so that checking it beforehand would prove nothing.
     """
 
-    def __init__(self, reactor: Any, egress: Checking) -> None:
+    def __init__(self, reactor: Any, egress: Checking, host: str) -> None:
         self._reactor = reactor
         self._egress = egress
+        self._host = host
 
     @property
-    def nameResolver(self) -> Any:
-        return self._reactor.nameResolver
+    def nameResolver(self) -> IHostnameResolver:
+        return self
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
+        """Resolve our host, whatever name the endpoint was given: it takes none with an underscore."""
+        resolver: IHostnameResolver = self._reactor.nameResolver
+        return resolver.resolveHostName(resolutionReceiver, self._host, portNumber, addressTypes, transportSemantics)
 
     def connectTCP(
         self,
@@ -302,16 +336,16 @@ class _Dialling:
 
 @implementer(IAgentEndpointFactory)
 class _Endpoints:
-    def __init__(self, dialling: _Dialling, contexts: Securing) -> None:
-        self._dialling = dialling
+    def __init__(self, reactor: Any, contexts: Securing, egress: Checking, tls: TlsPolicy) -> None:
+        self._reactor = reactor
         self._contexts = contexts
-        self._policy = TlsPolicy()
+        self._egress = egress
+        self._policy = tls
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        plain = HostnameEndpoint(self._dialling, uri.host, uri.port, timeout=_DIAL)
+        host = uri.host.decode("ascii")
+        plain = HostnameEndpoint(_Dialling(self._reactor, self._egress, host), "target", uri.port, timeout=_DIAL)
         if uri.scheme != b"https":
             return plain
-        secured: IStreamClientEndpoint = wrapClientTLS(
-            self._contexts.creator(self._policy, uri.host.decode("ascii")), plain
-        )
+        secured: IStreamClientEndpoint = wrapClientTLS(self._contexts.creator(self._policy, host), plain)
         return secured

@@ -188,8 +188,6 @@ class Deliverer(Service):
             await self._attempt(_Attempt(job, what))
         finally:
             self._places.release()
-            # the lane may hold the next job already
-            self._queue.woken.raise_()
 
     async def _attempt(self, attempt: _Attempt) -> None:
         job, what = attempt.job, attempt.what
