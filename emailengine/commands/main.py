@@ -1,17 +1,21 @@
-"""The command `emailengine`: its sub-commands, of which running the daemon is the usual one."""
+"""The command `emailengine`: its sub-commands, of which running the daemon is the usual one.
+
+Each imports what it needs when it is called: the daemon is large.
+"""
 
 from __future__ import annotations
 
 import difflib
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
 
 from emailengine import __version__
-from emailengine.tap import complain
 
 
 def run(arguments: Sequence[str]) -> int:
+    gc.disable()  # until everything is imported; what looks after the daemon's memory turns it on again
     from emailengine.commands.run import run
 
     return run(arguments)
@@ -21,9 +25,15 @@ def licence(arguments: Sequence[str]) -> int:
     from emailengine.commands.license import show
 
     if arguments:
-        complain(f"license takes no arguments, not {arguments[0]!r}")
+        _refuse(f"license takes no arguments, not {arguments[0]!r}")
         return 1
     return show(sys.stdout)
+
+
+def _refuse(text: str) -> None:
+    from emailengine.tap import complain
+
+    complain(text)
 
 
 def version(arguments: Sequence[str]) -> int:
@@ -68,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = COMMANDS.get(given[0])
     if command is None:
         close = difflib.get_close_matches(given[0], COMMANDS, n=1)
-        complain(f"unknown command {given[0]!r}" + (f" (did you mean {close[0]}?)" if close else "; see --help"))
+        _refuse(f"unknown command {given[0]!r}" + (f" (did you mean {close[0]}?)" if close else "; see --help"))
         return 1
     try:
         return command(given[1:])
