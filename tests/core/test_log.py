@@ -149,6 +149,16 @@ class LevelTests(LogCase):
             },
         )
 
+    def test_chatter(self) -> None:
+        """What Twisted tells of itself is for those who look for a fault; its warnings are for everybody."""
+        observer = JsonLog(self.lines.append, "info")
+        Logger("twisted.internet.base", observer=observer).info("Main loop terminated.")
+        Logger("ours.Factory", observer=observer).info("Starting factory {factory!r}", factory=self)
+        Logger("log_legacy", observer=observer).info("(TCP Port 3000 Closed)")
+        self.assertEqual(self.lines, [])
+        Logger("twisted.internet.base", observer=observer).warn("careful")
+        self.assertEqual(self.last()["msg"], "careful")
+
     def test_filtered_is_not_formatted(self) -> None:
         """What is not written is not made into text either."""
 
