@@ -11,7 +11,7 @@ from emailengine.store.keys import Keys
 from emailengine.store.redis import Redis
 
 _MOST = 8 * 24 * 60  # minutes that are kept
-_SLICE = 720  # minutes that one script adds up: a millisecond or two of Redis
+_SLICE = 120  # minutes that one script adds up: a millisecond or two of Redis
 
 
 @define(kw_only=True, eq=False)
