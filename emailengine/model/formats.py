@@ -40,9 +40,12 @@ def hostname(text: str) -> str:
 def ip_address(text: str, complaint: str = "must be an IP address") -> str:
     """An IP address, without a prefix length."""
     try:
-        return str(ipaddress.ip_address(text.strip().removeprefix("[").removesuffix("]")))
+        found = str(ipaddress.ip_address(text.strip().removeprefix("[").removesuffix("]")))
     except ValueError:
         raise ValueError(complaint) from None
+    if _CONTROL.search(found):  # in the zone of an IPv6 address anything passes
+        raise ValueError(complaint)
+    return found
 
 
 def email(text: str) -> str:

@@ -81,7 +81,7 @@ def unpack_text(text: str) -> tuple[int, int, list[str], list[str], list[str]]:
     data = _read(text) if len(text) <= TEXT_LIMIT else b""
     try:
         parts = _TEXT.decode(data[_HEAD.size :])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise MessageNotFound("No such text") from None
     if len(parts) != 3 or not all(_PART.fullmatch(part) for kind in parts for part in kind):
         raise MessageNotFound("No such text")
