@@ -16,7 +16,7 @@ from attrs import frozen
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectingCancelledError, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IAddress,
     IConnector,
@@ -133,6 +133,8 @@ class HttpClient(Service):
             except (CancelledError, EmailEngineError):
                 raise
             except Exception as error:
+                if any(isinstance(one, CancelledError | ConnectingCancelledError) for one in _reasons(error)):
+                    raise CancelledError from error
                 if last or not _unheard(error):
                     raise _translated(error, host) from error
         raise AssertionError("unreachable")

@@ -90,6 +90,8 @@ class Deliverer(Service):
         backlog: Backlog | None = None,
         counters: Counting | None = None,
         timeout: float = 30.0,
+        lease: float = LEASE,
+        grace: float = GRACE,
     ) -> None:
         self._accounts = accounts
         self._queue = queue
@@ -101,6 +103,8 @@ class Deliverer(Service):
         self._backlog = backlog if backlog is not None else Backlog()
         self._counters = counters
         self._timeout = timeout
+        self._lease = lease
+        self._grace = grace
         self._circuits = Circuits(clock.seconds, random)
         self._places = Gate(POSTS)
         self._tasks = Tasks("deliverer")
@@ -125,7 +129,7 @@ class Deliverer(Service):
         self._ending = True
         self._queue.woken.raise_()
         try:
-            await bounded(self._clock, GRACE, self._tasks.join(), "Delivering")
+            await bounded(self._clock, self._grace, self._tasks.join(), "Delivering")
         except TimedOut:
             pass
         await self._tasks.stop()
@@ -151,7 +155,7 @@ class Deliverer(Service):
         while not self._ending:
             self._queue.woken.clear()
             try:
-                claimed = await self._queue.claim(lease=LEASE, per_group=POSTS_A_HOST)
+                claimed = await self._queue.claim(lease=self._lease, per_group=POSTS_A_HOST)
             except (StoreUnavailable, StoreRefused) as error:
                 log.warn("the store does not answer: {reason}", reason=error.message)
                 await pause(self._clock, _STORE_AWAY)
@@ -249,9 +253,9 @@ class Deliverer(Service):
     async def _keep(self, attempt: _Attempt, posting: Deferred[Response]) -> None:
         """Keep the lease up, and end the request when the job has become somebody else's."""
         while True:
-            await pause(self._clock, LEASE / 3)
+            await pause(self._clock, self._lease / 3)
             try:
-                kept = await self._queue.keep(attempt.job, LEASE)
+                kept = await self._queue.keep(attempt.job, self._lease)
             except (StoreUnavailable, StoreRefused):
                 continue
             if not kept:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHostnameResolver, IHostResolution, IResolutionReceiver
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import PrivateCertificate
 from twisted.trial.unittest import TestCase
-from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import implementer
@@ -154,6 +160,22 @@ class ScriptedFactory(Factory[Scripted]):
         return Scripted(self)
 
 
+def self_signed(address: str) -> PrivateCertificate:
+    """A certificate for an IP address that vouches for itself, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    certificate: PrivateCertificate = PrivateCertificate.loadPEM(private + made.public_bytes(pem))
+    return certificate
+
+
 class WebCase(TestCase):
     """A test with servers that end with it."""
 
@@ -170,6 +192,3 @@ class WebCase(TestCase):
     def scripted(self, say: Callable[[Any], None], until: bytes = b"{}") -> tuple[ScriptedFactory, int]:
         factory = ScriptedFactory(say, until)
         return factory, self.listen(factory)
-
-
-__all__ = ["Hook", "NamingReactor", "Request", "WebCase"]

@@ -5,20 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
+from twisted.web.server import Site
 
-from emailengine.errors import ConnectFailed, ConnectionLost, EmailEngineError, ProtocolFault, TimedOut
+from emailengine.errors import ConnectFailed, ConnectionLost, EmailEngineError, ProtocolFault, TimedOut, TlsFailed
 from emailengine.net.egress import Egress
-from emailengine.net.tls import Contexts
+from emailengine.net.tls import Contexts, TlsPolicy
 from emailengine.outward.http import HttpClient, Response
 from tests.integration.processes import free_port
-from tests.outward.servers import NamingReactor, WebCase
+from tests.outward.servers import Hook, NamingReactor, WebCase, self_signed
 
 
 class HttpClientTests(WebCase):
-    def client(self, *, policy: str = "link-local", names: dict[str, str] | None = None) -> HttpClient:
-        client = HttpClient(reactor=NamingReactor(names or {}), contexts=Contexts(), egress=Egress(policy))
+    def client(
+        self,
+        *,
+        policy: str = "link-local",
+        names: dict[str, str] | None = None,
+        tls: TlsPolicy = TlsPolicy(),  # noqa: B008
+    ) -> HttpClient:
+        client = HttpClient(reactor=NamingReactor(names or {}), contexts=Contexts(), egress=Egress(policy), tls=tls)
         client.startService()
         self.addCleanup(client.stopService)
         return client
@@ -141,6 +148,19 @@ class HttpClientTests(WebCase):
             self.assertEqual(error.code, "ETIMEDOUT")
             await lost
 
+    async def test_cancelled(self) -> None:
+        """Whoever cancels a request gets its cancellation, and the connection is closed."""
+        server, port = self.scripted(lambda peer: cancel())
+        lost: Deferred[None] = Deferred()
+        server.lost.append(lost)
+        request = Deferred.fromCoroutine(self.post(self.client(), f"http://127.0.0.1:{port}/"))
+
+        def cancel() -> None:
+            request.cancel()
+
+        await self.assertFailure(request, CancelledError)
+        await lost
+
     async def test_trickle(self) -> None:
         """A server that says one octet after the other does not move the deadline."""
 
@@ -196,6 +216,22 @@ class HttpClientTests(WebCase):
         error = await self.refused(self.client(policy="private", names=names), f"http://hook.example:{port}/")
         self.assertEqual(error.code, "EEGRESSBLOCKED")
         self.assertEqual(len(hook.got), 1)
+
+    async def test_certificate(self) -> None:
+        """A server whose certificate nobody vouches for gets nothing, and the failure has the known word."""
+        hook = Hook()
+        certificate = self_signed("127.0.0.1")
+        listen: Any = reactor.listenSSL  # type: ignore[attr-defined]  # epoll's has it
+        port = listen(0, Site(hook), certificate.options(), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        url = f"https://127.0.0.1:{port.getHost().port}/"
+        error = await self.refused(self.client(), url)
+        self.assertEqual((type(error), error.code), (TlsFailed, "DEPTH_ZERO_SELF_SIGNED_CERT"))
+        self.assertEqual(hook.got, [])
+        trusting = self.client(tls=TlsPolicy(ca=certificate.dumpPEM().decode()))
+        for _ in range(2):
+            self.assertEqual((await self.post(trusting, url)).status, 200)
+        self.assertEqual(len(hook.peers), 1)
 
     async def test_no_connection(self) -> None:
         """Where nobody listens, a name that leads nowhere, a URL that is none: each has its word."""

@@ -18,30 +18,24 @@ INBOX = Say(
 
 
 def detail(**more: Any) -> MessageDetail:
-    return MessageDetail(
-        **(
-            {
-                "id": "AAAAAwAAAFI",
-                "uid": 82,
-                "path": "INBOX",
-                "date": "2026-03-04T09:14:58.000Z",
-                "flags": [],
-                "unseen": True,
-                "size": 4120,
-                "subject": "Offer 12",
-                "from_": Address(name="Ana", address="ana@shop.example"),
-                "to": [Address(name="", address="me@corp.example")],
-                "message_id": "<o12@shop.example>",
-                "headers": {"subject": ["Offer 12"], "list-id": ["<a>"], "received": ["1", "2"]},
-                "text": TextInfo(
-                    id="AAAAAwAAAFKTkaExkJA", encoded_size={"plain": 61}, plain="See offer 12.\n", has_more=False
-                ),
-                "special_use": "\\Inbox",
-                "message_special_use": "\\Inbox",
-            }
-            | more
-        )
-    )
+    fields: dict[str, Any] = {
+        "id": "AAAAAwAAAFI",
+        "uid": 82,
+        "path": "INBOX",
+        "date": "2026-03-04T09:14:58.000Z",
+        "flags": [],
+        "unseen": True,
+        "size": 4120,
+        "subject": "Offer 12",
+        "from_": Address(name="Ana", address="ana@shop.example"),
+        "to": [Address(name="", address="me@corp.example")],
+        "message_id": "<o12@shop.example>",
+        "headers": {"subject": ["Offer 12"], "list-id": ["<a>"], "received": ["1", "2"]},
+        "text": TextInfo(id="AAAAAwAAAFKTkaExkJA", encoded_size={"plain": 61}, plain="See offer 12.\n", has_more=False),
+        "special_use": "\\Inbox",
+        "message_special_use": "\\Inbox",
+    }
+    return MessageDetail(**(fields | more))
 
 
 def told(settings: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -1,0 +1,274 @@
+"""From the streams of what accounts have said to jobs, with both in a real Redis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from emailengine.accounts.fresh import FreshMessage
+from emailengine.accounts.shaping import sort_leaves
+from emailengine.errors import ConnectionLost, MessageNotFound
+from emailengine.model.account import HeaderField
+from emailengine.model.event import Say
+from emailengine.model.message import MessageDetail
+from emailengine.webhooks.announcing import Announcer
+from emailengine.webhooks.circuit import Backlog
+from emailengine.webhooks.content import TRIES
+from emailengine.webhooks.delivery import decode
+from emailengine.wire.imap.body import Envelope, Part
+from emailengine.wire.imap.fetch import Fetched
+from tests.webhooks.stage import CLOCK, StoreCase, event, found, message, turn, until
+
+
+class AnnouncerTests(StoreCase):
+    def announcer(self, backlog: Backlog | None = None, clock: Any = CLOCK) -> Announcer:
+        announcer = Announcer(
+            accounts=self.everybody,
+            say=self.say,
+            queue=self.queue,
+            settings=self.settings,
+            clock=clock,
+            random=lambda: 0.0,
+            backlog=backlog,
+        )
+        announcer.startService()
+        self.addCleanup(announcer.stopService)
+        return announcer
+
+    async def said(self, announcer: Announcer, account: str, *says: Say) -> None:
+        await self.say.add(account, says)
+        announcer.said(account)
+
+    async def silent(self, account: str = "a") -> None:
+        """Return once the account has nothing more to announce."""
+        while await self.say.read(account, 1):
+            await turn()
+
+    async def told(self, account: str = "a") -> list[tuple[str, int]]:
+        await self.silent(account)
+        return [(name, body["data"].get("uid", 0)) for name, body in await self.jobs()]
+
+    async def test_order(self) -> None:
+        """Events become jobs in the order in which they were said, with what they hold or what is read."""
+        says = [message("messageNew", 1), message("messageUpdated", 1, data={"uid": 1}), message("messageNew", 2)]
+        await self.said(self.announcer(), "a", *says)
+        await self.silent()
+        jobs = await self.jobs()
+        self.assertEqual(
+            [(name, body["data"].get("subject")) for name, body in jobs],
+            [("messageNew", "Number 1"), ("messageUpdated", None), ("messageNew", "Number 2")],
+        )
+        self.assertEqual(jobs[0][1]["account"], "a")
+        self.assertEqual(jobs[0][1]["data"]["text"]["plain"], "hello")
+
+    async def test_what_was_left(self) -> None:
+        """What was said before the start is announced, for any account id."""
+        names = ["a:b", "c/d %", "é*", "007"]
+        for number, name in enumerate(names):
+            await self.say.add(name, [event("accountAdded", number, account=name)])
+        self.announcer()
+        for name in names:
+            await self.silent(name)
+        self.assertEqual(sorted(body["account"] for _, body in await self.jobs()), sorted(names))
+
+    async def test_job(self) -> None:
+        """A job has the event's id, its host as group, and what the account itself says for when it is gone."""
+        actor = self.everybody.get("a")
+        actor.settings.webhooks = "http://user:pw@own.example:8080/x"
+        actor.settings.webhooks_custom_headers = [HeaderField(key="X", value="1")]
+        await self.said(self.announcer(), "a", message("messageDeleted", 9, data={"id": "x", "uid": 9}))
+        await self.silent()
+        job: Any = await self.queue.claim(lease=5, per_group=1)
+        self.assertEqual((job.id, job.group, job.lane), ("messageDeleted-9", "own.example", "default:a"))
+        what = decode(job.data)
+        self.assertEqual(
+            (what.url, what.headers, what.attempts), (actor.settings.webhooks, [HeaderField(key="X", value="1")], 0)
+        )
+
+    async def test_nobody_wants_it(self) -> None:
+        """An event without a target goes, is counted, and its content is neither read nor kept."""
+        self.settings.chosen["webhookEvents"] = ["accountAdded"]
+        actor = self.everybody.get("a")
+        actor.fresh.keep(3, fresh(1, b"x"))
+        await self.said(self.announcer(), "a", message("messageNew", 1), message("messageNew", 2))
+        self.assertEqual(await self.told(), [])
+        self.assertEqual((actor.asked, len(actor.fresh)), ([], 0))
+        minute = [key for key in await self.all_keys() if b"count:" in key]
+        self.assertEqual(await self.redis.call("HGET", minute[0], "events:messageNew"), b"2")
+        self.assertEqual([key for key in await self.all_keys() if b"count:" not in key], [])
+
+    async def test_fresh(self) -> None:
+        """A message that was fetched with the news of it is not read again."""
+        actor = self.everybody.get("a")
+        actor.fresh.keep(3, fresh(5, b"caf\xc3\xa9"))
+        self.settings.chosen["notifyHeaders"] = ["X-One"]
+        await self.said(self.announcer(), "a", message("messageNew", 5))
+        await self.silent()
+        [(_, body)] = await self.jobs()
+        self.assertEqual(actor.asked, [])
+        self.assertEqual(body["data"]["text"]["plain"], "café")
+        self.assertEqual(body["data"]["headers"], {"x-one": ["1"]})
+
+    async def test_fresh_without_text(self) -> None:
+        """One that was fetched without its text is read, unless no text is wanted."""
+        actor = self.everybody.get("a")
+        announcer = self.announcer()
+        actor.fresh.keep(3, fresh(5, None))
+        await self.said(announcer, "a", message("messageNew", 5))
+        self.assertEqual((await self.told(), actor.asked), ([("messageNew", 5)], [5]))
+        self.settings.chosen["notifyText"] = False
+        actor.fresh.keep(3, fresh(6, None))
+        await self.said(announcer, "a", message("messageNew", 6))
+        self.assertEqual((await self.told(), actor.asked), ([("messageNew", 6)], [5]))
+
+    async def test_waits_for_the_account(self) -> None:
+        """Mailbox events wait in order until the account can be asked; what concerns the account itself does not."""
+        actor = self.everybody.get("a")
+        actor.state = "connectError"
+        announcer = self.announcer()
+        await self.said(announcer, "a", message("messageNew", 1), message("messageDeleted", 1, data={"uid": 1}))
+        await self.said(announcer, "a", event("authenticationError"), message("messageNew", 2), event("messageSent"))
+        while len(await self.say.read("a", 9)) > 3:
+            await turn()
+        await self.said(announcer, "a", event("connectError"))
+        while len(await self.say.read("a", 9)) > 3:
+            await turn()
+        self.assertEqual(
+            [name for name, _ in await self.jobs()], ["authenticationError", "messageSent", "connectError"]
+        )
+        self.assertEqual(actor.asked, [])
+        actor.state = "connected"
+        announcer.usable("a")
+        self.assertEqual(await self.told(), [("messageNew", 1), ("messageDeleted", 1), ("messageNew", 2)])
+
+    async def test_look_ahead_is_far(self) -> None:
+        """An account event is found behind any number of messages that wait."""
+        self.everybody.get("a").state = "connecting"
+        many = [message("messageNew", uid) for uid in range(1, 500)]
+        await self.said(self.announcer(), "a", *many, event("connectError"))
+        while len(await self.say.read("a", 999)) > len(many):
+            await turn()
+        self.assertEqual([name for name, _ in await self.jobs()], ["connectError"])
+
+    async def test_slow_account(self) -> None:
+        """An account whose mail server hangs holds up no other account."""
+        hanging: Deferred[MessageDetail] = Deferred()
+        self.everybody.get("slow").read = lambda verb: hanging
+        announcer = self.announcer()
+        await self.said(announcer, "slow", message("messageNew", 1))
+        await self.said(announcer, "quick", message("messageNew", 2))
+        self.assertEqual(await self.told("quick"), [("messageNew", 2)])
+
+    async def test_gone_meanwhile(self) -> None:
+        """A message that is gone is told as missing, and its deletion afterwards."""
+        actor = self.everybody.get("a")
+
+        def read(verb: Any) -> MessageDetail:
+            if verb.uid == 1:
+                raise MessageNotFound("gone")
+            return found(verb)
+
+        actor.read = read
+        says = [message("messageNew", 1), message("messageNew", 2), message("messageDeleted", 1, data={"uid": 1})]
+        await self.said(self.announcer(), "a", *says)
+        self.assertEqual(await self.told(), [("messageMissing", 1), ("messageNew", 2), ("messageDeleted", 1)])
+
+    async def test_unreadable(self) -> None:
+        """A message that cannot be read again and again is told without its content, and the next ones follow."""
+        clock = Clock()
+        clock.advance(1000)
+        actor = self.everybody.get("a")
+
+        def read(verb: Any) -> MessageDetail:
+            if verb.uid == 1:
+                raise ConnectionLost("bad luck") if len(actor.asked) % 2 else ValueError("a bug")
+            return found(verb)
+
+        actor.read = read
+        await self.said(self.announcer(clock=clock), "a", message("messageNew", 1), message("messageNew", 2))
+        for tries in range(1, TRIES):
+            while len(actor.asked) < tries:
+                await turn()
+            clock.advance(30)
+        await self.silent()
+        jobs = await self.jobs()
+        self.assertEqual([body["data"].get("subject") for _, body in jobs], [None, "Number 2"])
+        self.assertEqual(jobs[0][1]["data"]["uid"], 1)
+        self.assertEqual(actor.asked, [1] * TRIES + [2])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), TRIES // 2)
+
+    async def test_deleted_account(self) -> None:
+        """What a deleted account said before is told as far as it needs no content."""
+        self.everybody.gone.add("a")
+        says = [message("messageNew", 1), message("messageDeleted", 2, data={"uid": 2}), event("accountDeleted")]
+        await self.said(self.announcer(), "a", *says)
+        self.assertEqual(await self.told(), [("messageDeleted", 2), ("accountDeleted", 0)])
+
+    async def test_deleted_while_it_waits(self) -> None:
+        """An account that is deleted while its messages wait does not wait for ever."""
+        self.everybody.get("a").state = "connecting"
+        announcer = self.announcer()
+        await self.said(announcer, "a", message("messageNew", 1))
+        await turn()
+        self.everybody.gone.add("a")
+        await self.said(announcer, "a", event("accountDeleted"))
+        self.assertEqual(await self.told(), [("accountDeleted", 0)])
+
+    async def test_inbox_only(self) -> None:
+        """At Gmail the labels decide, once they are known; elsewhere the folder, without reading anything."""
+        self.settings.chosen["inboxNewOnly"] = True
+        actor = self.everybody.get("a")
+
+        def read(verb: Any) -> MessageDetail:
+            detail = found(verb)
+            detail.special_use, detail.message_special_use = "\\All", None
+            detail.labels = ["\\Inbox"] if verb.uid == 2 else ["x"]
+            return detail
+
+        actor.read = read
+        says = [message("messageNew", uid) for uid in (1, 2, 3)]
+        for one, (path, use) in zip(says, [("All", "\\All"), ("All", "\\All"), ("Sent", "\\Sent")], strict=True):
+            one.path, one.special_use = path, use
+        await self.said(self.announcer(), "a", *says)
+        self.assertEqual((await self.told(), actor.asked), ([("messageNew", 2)], [1, 2]))
+
+    async def test_backlog(self) -> None:
+        """While too many jobs wait for a place, events wait in the stream; when they are gone it goes on."""
+        backlog = Backlog(limit=4)
+        says = [message("messageDeleted", uid, data={"uid": uid}) for uid in range(1, 8)]
+        await self.said(self.announcer(backlog), "a", *says)
+        await until(lambda: backlog.full("127.0.0.1"), "the backlog is full")
+        for _ in range(5):
+            await turn()
+        self.assertEqual((await self.queue.counts())["total"], 4)
+        for _ in range(3):
+            backlog.taken("127.0.0.1")
+        await self.silent()
+        self.assertEqual((await self.queue.counts())["total"], 7)
+
+    async def test_stop(self) -> None:
+        """Stopping leaves nothing that runs, and what is not announced is told after the next start."""
+        hanging: Deferred[MessageDetail] = Deferred()
+        actor = self.everybody.get("a")
+        actor.read = lambda verb: hanging
+        announcer = self.announcer()
+        await self.said(announcer, "a", message("messageNew", 1))
+        await until(lambda: actor.asked, "asked")
+        await announcer.stopService()
+        announcer.said("a")
+        actor.read = found
+        self.assertEqual(await self.jobs(), [])
+        announcer.startService()
+        self.assertEqual(await self.told(), [("messageNew", 1)])
+
+
+def fresh(uid: int, text: bytes | None) -> FreshMessage:
+    """A message in one part, with its text or without."""
+    part = Part(type="text", subtype="plain", params={"charset": "utf-8"}, encoding="8bit", size=9, number="1")
+    seen = Fetched(seq=1, uid=uid, flags=(), internal_date=0.0, size=99, envelope=Envelope(), body=part)
+    sections: dict[str, bytes | None] = {"BODY[HEADER]": b"X-One: 1\r\n\r\n"}
+    if text is not None:
+        sections["BODY[1]"] = text
+    return FreshMessage(seen, sort_leaves(part), sections)
