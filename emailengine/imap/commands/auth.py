@@ -1,0 +1,209 @@
+"""CAPABILITY, STARTTLS, AUTHENTICATE, LOGIN, ID, ENABLE, LOGOUT: from a greeting to a session, and out of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+from emailengine.errors import AuthenticationRefused, ConnectFailed, EmailEngineError, ProtocolFault, TlsFailed
+from emailengine.imap.commands.command import Command, Plain
+from emailengine.net.credentials import Credentials
+from emailengine.wire import sasl
+from emailengine.wire.errors import WeMisusedProtocol
+from emailengine.wire.imap import write
+from emailengine.wire.imap.codes import Code
+from emailengine.wire.imap.responses import Capability, Enabled, Id, Response, Tagged
+from emailengine.wire.imap.tokens import Piece
+
+_NOT_NOW = frozenset(("UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"))  # RFC 5530: nothing about the credentials
+_TOO_MANY = re.compile(r"too many|temporar|try again|rate limit|internal error", re.IGNORECASE)
+_MOST_CHALLENGES = 5
+
+
+def capabilities_of(code: Code | None) -> frozenset[str] | None:
+    """The capabilities that a response code lists, None if it is another code."""
+    return code.words if code is not None and code.name == "CAPABILITY" else None
+
+
+class Capabilities(Command[frozenset[str]]):
+    __slots__ = ("_names",)
+    word = "CAPABILITY"
+    together = True
+
+    def __init__(self) -> None:
+        self._names: frozenset[str] | None = None
+
+    def line(self) -> Sequence[Piece]:
+        return [b"CAPABILITY"]
+
+    def take(self, response: Response) -> bool:
+        if not isinstance(response, Capability):
+            return False
+        self._names = response.names
+        return True
+
+    def result(self, final: Tagged) -> frozenset[str]:
+        names = self._names or capabilities_of(final.code)
+        if names is None:
+            raise ProtocolFault("The mail server does not tell its capabilities")
+        return names
+
+
+class StartTls(Plain):
+    __slots__ = ()
+    word = "STARTTLS"
+
+    def line(self) -> Sequence[Piece]:
+        return [b"STARTTLS"]
+
+    def refused(self, final: Tagged) -> EmailEngineError:
+        return TlsFailed(f"The mail server offers STARTTLS and refused it: {final.text}")
+
+
+class _Login(Command["frozenset[str] | None"]):
+    """Logging in; the value is the capabilities that the server listed by itself."""
+
+    __slots__ = ("_credentials", "_names")
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._names: frozenset[str] | None = None
+
+    def take(self, response: Response) -> bool:
+        if not isinstance(response, Capability):
+            return False
+        self._names = response.names
+        return True
+
+    def result(self, final: Tagged) -> frozenset[str] | None:
+        return capabilities_of(final.code) or self._names
+
+    def refused(self, final: Tagged) -> EmailEngineError:
+        text = _without(final.text, self._credentials)
+        code = final.code.name if final.code is not None else None
+        if final.status == "BAD":
+            return NotUnderstood(f"The mail server does not understand {self.word}: {text}", code=code)
+        if code in _NOT_NOW or (code in (None, "ALERT") and _TOO_MANY.search(text)):
+            return ConnectFailed(f"The mail server does not let anybody in now: {text}", code=code)
+        return AuthenticationRefused(text or "The mail server refused the credentials", code=code)
+
+
+class NotUnderstood(ProtocolFault):
+    """The server took a login for no command at all, which says nothing about the credentials."""
+
+
+class Authenticate(_Login):
+    """A SASL dialogue. With `initial` its first response goes with the command (SASL-IR)."""
+
+    __slots__ = ("_dialogue", "_initial", "_left")
+
+    def __init__(self, dialogue: sasl.Dialogue, credentials: Credentials, *, initial: bool) -> None:
+        super().__init__(credentials)
+        self._dialogue = dialogue
+        self._initial = dialogue.initial if initial else None
+        self._left = _MOST_CHALLENGES
+
+    @property
+    def word(self) -> str:  # type: ignore[override]  # of the class elsewhere
+        return f"AUTHENTICATE {self._dialogue.mechanism}"
+
+    def line(self) -> Sequence[Piece]:
+        line = b"AUTHENTICATE " + self._dialogue.mechanism.encode("ascii")
+        if self._initial is not None:
+            line += b" " + sasl.b64(self._initial, initial=True)
+        return [line]
+
+    def answer(self, challenge: bytes) -> bytes | None:
+        self._left -= 1
+        if self._left < 0:
+            return b"*"
+        if self._initial is None and self._dialogue.initial is not None:
+            self._initial = self._dialogue.initial
+            return sasl.b64(self._initial)
+        try:
+            return sasl.b64(self._dialogue.respond(sasl.unb64(challenge)))
+        except WeMisusedProtocol:
+            return b"*"  # RFC 9051 6.2.2: cancels the exchange
+
+
+class LogIn(_Login):
+    """LOGIN with a password."""
+
+    __slots__ = ()
+    word = "LOGIN"
+
+    def line(self) -> Sequence[Piece]:
+        return write.command(
+            b"LOGIN", write.string(self._credentials.user), write.string(self._credentials.password or "")
+        )
+
+
+class Identify(Command["Mapping[str, str | None]"]):
+    """ID: who we are, and who the server is."""
+
+    __slots__ = ("_fields", "_told")
+    word = "ID"
+    together = True
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = dict(list(fields.items())[:30])  # RFC 2971 3.3
+        self._told: Mapping[str, str | None] = {}
+
+    def line(self) -> Sequence[Piece]:
+        pairs: list[bytes] = []
+        for name, value in self._fields.items():
+            try:
+                pairs += [write.quoted(name[:30]), write.quoted(value[:1000])]
+            except WeMisusedProtocol:
+                del pairs[len(pairs) // 2 * 2 :]
+        return write.command(b"ID", write.parenthesised(pairs) if pairs else b"NIL")
+
+    def take(self, response: Response) -> bool:
+        if not isinstance(response, Id):
+            return False
+        self._told = response.fields or {}
+        return True
+
+    def result(self, final: Tagged) -> Mapping[str, str | None]:
+        return self._told
+
+
+class Enable(Command["frozenset[str]"]):
+    """ENABLE (RFC 5161); the value is what is enabled now."""
+
+    __slots__ = ("_names", "_on")
+    word = "ENABLE"
+    together = True
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+        self._on: frozenset[str] = frozenset()
+
+    def line(self) -> Sequence[Piece]:
+        return [b"ENABLE " + " ".join(self._names).encode("ascii")]
+
+    def take(self, response: Response) -> bool:
+        if not isinstance(response, Enabled):
+            return False
+        self._on |= response.names
+        return True
+
+    def result(self, final: Tagged) -> frozenset[str]:
+        return self._on
+
+
+class Logout(Plain):
+    __slots__ = ()
+    word = "LOGOUT"
+
+    def line(self) -> Sequence[Piece]:
+        return [b"LOGOUT"]
+
+
+def _without(text: str, credentials: Credentials) -> str:
+    """A server's words without our secret, should it quote it."""
+    for secret in (credentials.password, credentials.access_token):
+        if secret:
+            for form in (secret, sasl.b64(secret.encode("utf-8", "replace")).decode("ascii")):
+                text = text.replace(form, "***")
+    return text

@@ -1,0 +1,64 @@
+"""What a command is: its text, the responses that are its own, its value. It knows no transport."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Generic, TypeVar
+
+from emailengine.errors import EmailEngineError, ServerRefused
+from emailengine.wire.imap.responses import Response, Tagged
+from emailengine.wire.imap.tokens import Piece
+
+T = TypeVar("T")
+
+
+class Command(Generic[T]):
+    """
+    One command, for one use. The connection calls the methods in the order in which they stand here.
+
+    A command that may be sent while others of its kind still run, because no response could be either's, says so with
+    `together`.
+    """
+
+    __slots__ = ()
+
+    word: ClassVar[str]
+    """Names it in errors."""
+    together: ClassVar[bool] = False
+
+    def line(self) -> Sequence[Piece]:
+        """The text to send. Raises WeMisusedProtocol for a value that cannot be said."""
+        raise NotImplementedError
+
+    def sent(self) -> None:
+        """It is on its way."""
+
+    def answer(self, challenge: bytes) -> bytes | None:
+        """What to send for a `+` that asks for no literal; None for nothing."""
+        return None
+
+    def take(self, response: Response) -> bool:
+        """Whether an untagged response is this command's; if so it is kept."""
+        return False
+
+    def result(self, final: Tagged) -> T:
+        """The value, after OK. May raise one of our errors."""
+        raise NotImplementedError
+
+    def refused(self, final: Tagged) -> EmailEngineError:
+        """The error, after NO or BAD."""
+        return refusal(final, self.word)
+
+
+class Plain(Command[None]):
+    """A command that asks for nothing but to be done."""
+
+    __slots__ = ()
+
+    def result(self, final: Tagged) -> None:
+        return None
+
+
+def refusal(final: Tagged, word: str) -> ServerRefused:
+    """NO or BAD as an error."""
+    return ServerRefused(final.status, final.code.name if final.code is not None else None, final.text, command=word)

@@ -1,0 +1,415 @@
+"""One IMAP connection: commands go out in turn, each response is read when it comes. Knows Twisted's IMAP client.
+
+`IMAP4Client` is kept for its type, its TLS and its place in Twisted. Its wire layer is not used: it collects everything
+a command brings and parses it when the command ends, drops long lines, and believes what was said before TLS.
+
+Each response is parsed once and offered to the commands that run; what none of them takes is news. A read that brings
+more than a few milliseconds of work is cut: the rest waits in order, the transport is paused, and the reactor runs.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionClosed
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IOpenSSLClientConnectionCreator,
+    IReactorTime,
+    ITCPTransport,
+    ITLSTransport,
+)
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.mail.imap4 import IMAP4Client
+from twisted.python.failure import Failure
+
+from emailengine.errors import ConnectionLost, EmailEngineError, InvalidInput, ProtocolFault, TlsFailed
+from emailengine.imap.commands.auth import StartTls
+from emailengine.imap.commands.command import Command
+from emailengine.imap.commands.idle import DONE, Idle
+from emailengine.imap.feeding import Feeding
+from emailengine.net.tls import translate
+from emailengine.wire.errors import TheyBrokeProtocol, WeMisusedProtocol
+from emailengine.wire.imap.responses import Continuation, Fetch, Response, Status, Tagged, parse
+from emailengine.wire.imap.splitter import Splitter
+from emailengine.wire.imap.tokens import Piece
+from emailengine.wire.imap.write import LiteralMode, render
+
+log = Logger()
+T = TypeVar("T")
+
+SILENCE: Final = 60.0
+"""Seconds without an octet, while a command runs, after which the connection is given up."""
+
+_TURN: Final = 0.004
+"""Seconds of reading before the reactor runs again."""
+_LOOK_AFTER: Final = 16
+"""Responses between two looks at the clock."""
+_AT_ONCE: Final = 65_536
+"""Octets of a command that are handed to the transport in one piece."""
+
+
+@define(eq=False)
+class _Job:
+    command: Command[Any]
+    pieces: Sequence[Piece] = field(repr=False)
+    done: Deferred[Any] = field(init=False, repr=False)
+    tag: bytes = b""
+    bursts: deque[list[bytes]] = field(factory=deque, repr=False)
+    """What waits for the server's leave to send it."""
+    wanted: bool = True
+    fault: TheyBrokeProtocol | None = None
+
+
+class Connection(IMAP4Client):
+    """
+    A connection to an IMAP server.
+
+    `news` is called with every response that no command takes, at the moment it is read.
+    """
+
+    timeout = 0  # deadlines are with those who wait
+
+    def __init__(self, clock: IReactorTime, host: str, news: Callable[[Response], None]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no types here
+        self._clock = clock
+        self._host = host
+        self._news = news
+        self._splitter = Splitter()
+        self._inbox: deque[list[Piece]] = deque()
+        self._paused: IDelayedCall | None = None
+        self._queue: deque[_Job] = deque()
+        self._running: list[_Job] = []
+        self._feeding: Feeding | None = None
+        self._tags = 0
+        self._heard = clock.seconds()
+        self._timer: IDelayedCall | None = None
+        self._greeting: Deferred[Status] = Deferred(lambda _: None)
+        self._securing: IOpenSSLClientConnectionCreator | None = None
+        self._farewell: str | None = None
+        self._closed = False
+        self._leaving: list[Deferred[None]] = []
+        self.literals = LiteralMode.SYNCHRONIZING
+        """How the server takes literals."""
+        self.ended: EmailEngineError | None = None
+        """Why the connection is over; None while it lives."""
+        self.lost: Callable[[], None] | None = None
+        """Called once when it is over."""
+
+    # What Twisted calls
+
+    def connectionMade(self) -> None:
+        self.transport: ITCPTransport
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.ended is not None:
+            return
+        self._heard = self._clock.seconds()
+        try:
+            self._inbox.extend(self._splitter.feed(data))
+        except TheyBrokeProtocol as fault:
+            self._break(fault)
+            return
+        if self._paused is None:
+            self._read(self._heard + _TURN)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._closed = True
+        if self._paused is not None:
+            self._paused.cancel()
+            self._paused = None
+        if self.ended is None:
+            self._read(float("inf"))
+        self._over(self._translated(reason))
+        leaving, self._leaving = self._leaving, []
+        for one in leaving:
+            one.callback(None)
+
+    def timeoutConnection(self) -> None:
+        """Deadlines are with those who wait; Twisted's timer is never set."""
+
+    def sendCommand(self, cmd: object) -> Deferred[Any]:
+        """The base class's own commands are out of reach."""
+        raise NotImplementedError
+
+    # What is said
+
+    def greeting(self) -> Deferred[Status]:
+        """The server's greeting. To be asked for once."""
+        return self._greeting
+
+    def run(self, command: Command[T]) -> Deferred[T]:
+        """
+        Send a command when it is its turn; its value, or the error it makes of NO and BAD.
+
+        InvalidInput where a value in it cannot be said, and why the connection ended, if it does. Cancelled before it
+        is sent, it never will be; cancelled after, its answer is thrown away when it comes. IDLE is ended by the next
+        command.
+        """
+        if self.ended is not None:
+            return fail(self._again())
+        try:
+            job = _Job(command, command.line())
+        except WeMisusedProtocol as error:
+            return fail(InvalidInput(f"The mail server cannot be asked for this: {error}"))
+        job.done = Deferred(lambda _: self._forget(job))
+        self._queue.append(job)
+        self._push()
+        return job.done
+
+    def secure(self, creator: IOpenSSLClientConnectionCreator) -> Deferred[None]:
+        """
+        Say STARTTLS; on OK TLS is started before anything further is read.
+
+        TlsFailed if the server refuses, or has said anything after its OK: that came before TLS, from anybody.
+        """
+        self._securing = creator
+        return self.run(StartTls())
+
+    def end_idle(self) -> None:
+        """Say DONE if IDLE runs, as soon as the server has let it begin."""
+        for job in self._running:
+            if isinstance(job.command, Idle) and not job.command.ending:
+                job.command.ending = True
+                if job.command.resting:
+                    job.command.resting = False
+                    self._say([DONE + b"\r\n"])
+                self._watch()
+
+    def check(self) -> None:
+        """Raise why it is over, if it is."""
+        if self.ended is not None:
+            raise self._again()
+
+    def abort(self, why: str) -> None:
+        """End it at once."""
+        self._end(ConnectionLost(f"The connection to {self._host} was given up: {why}"))
+
+    def gone(self) -> Deferred[None]:
+        """Fires when nothing of it is left."""
+        if self._closed:
+            return succeed(None)
+        gone: Deferred[None] = Deferred(self._leaving.remove)
+        self._leaving.append(gone)
+        return gone
+
+    def _forget(self, job: _Job) -> None:
+        job.wanted = False
+        if job in self._queue:
+            self._queue.remove(job)
+
+    def _push(self) -> None:
+        """Send what may be sent now."""
+        while self._queue and self.ended is None and self._feeding is None:
+            if self._running and not self._may_join(self._queue[0]):
+                self.end_idle()
+                return
+            job = self._queue.popleft()
+            self._tags += 1
+            job.tag = b"%d" % self._tags
+            job.bursts.extend(render(job.tag, job.pieces, self.literals))
+            job.pieces = ()
+            self._running.append(job)
+            job.command.sent()
+            self._say(job.bursts.popleft())
+            self._watch()
+
+    def _may_join(self, job: _Job) -> bool:
+        return job.command.together and all(one.command.together and not one.bursts for one in self._running)
+
+    def _say(self, chunks: Sequence[bytes]) -> None:
+        self._heard = self._clock.seconds()
+        if sum(map(len, chunks)) <= _AT_ONCE:
+            self.transport.write(b"".join(chunks))
+            return
+        self._feeding = Feeding(self.transport, chunks, _AT_ONCE, self._fed)
+        self._feeding.start()
+
+    def _fed(self, over: bool) -> None:
+        """The transport took something of a long command."""
+        self._heard = self._clock.seconds()
+        if over:
+            self._feeding = None
+            self._push()
+
+    # What is heard
+
+    def _read(self, until: float) -> None:
+        inbox = self._inbox
+        n = 0
+        while inbox:
+            pieces = inbox.popleft()
+            try:
+                response = parse(pieces)
+            except TheyBrokeProtocol as fault:
+                self._note(fault)
+            else:
+                self._hear(response)
+            if self.ended is not None:
+                inbox.clear()
+                return
+            n += 1
+            if n % _LOOK_AFTER == 0 and inbox and self._clock.seconds() >= until:
+                self.transport.pauseProducing()  # type: ignore[attr-defined]  # of every TCP transport
+                self._paused = self._clock.callLater(0, self._read_on)
+                return
+        if self._splitter.broken is not None:
+            self._break(self._splitter.broken)
+
+    def _read_on(self) -> None:
+        self._paused = None
+        self._read(self._clock.seconds() + _TURN)
+        if self._paused is None and not self._closed and self.ended is None:
+            self.transport.resumeProducing()  # type: ignore[attr-defined]  # of every TCP transport
+
+    def _hear(self, response: Response) -> None:
+        kind = type(response)
+        if kind is not Fetch:
+            if isinstance(response, Tagged):
+                self._finish(response)
+                return
+            if isinstance(response, Continuation):
+                self._go_on(response.text)
+                return
+            if isinstance(response, Status):
+                if response.status == "BYE":
+                    self._farewell = response.text
+                if not self._greeting.called:
+                    self._greeting.callback(response)
+                    return
+        for job in self._running:
+            if job.command.take(response):
+                return
+        self._news(response)
+
+    def _go_on(self, challenge: bytes) -> None:
+        for job in self._running:
+            if job.bursts:
+                self._say(job.bursts.popleft())
+                return
+        for job in self._running:
+            said = job.command.answer(challenge)
+            if said is not None:
+                self._say([said + b"\r\n"])
+            elif isinstance(job.command, Idle) and job.command.resting:
+                self._unwatch()
+            return
+
+    def _finish(self, final: Tagged) -> None:
+        job = next((one for one in self._running if one.tag == final.tag), None)
+        if job is None:
+            log.warn("{host} answers a command that nobody gave", host=self._host)
+            return
+        self._running.remove(job)
+        job.bursts.clear()
+        if not self._running:
+            self._unwatch()
+        if isinstance(job.command, StartTls) and final.status == "OK" and not self._start_tls(job):
+            return
+        if job.wanted:
+            job.wanted = False
+            self._resolve(job, final)
+        self._push()
+
+    def _resolve(self, job: _Job, final: Tagged) -> None:
+        if final.status != "OK":
+            job.done.errback(job.command.refused(final))
+        elif job.fault is not None:
+            job.done.errback(
+                ProtocolFault(f"The mail server's answer to {job.command.word} cannot be read: {job.fault}")
+            )
+        else:
+            try:
+                value = job.command.result(final)
+            except EmailEngineError as error:
+                job.done.errback(error)
+            else:
+                job.done.callback(value)
+
+    def _start_tls(self, job: _Job) -> bool:
+        if self._inbox or self._splitter.pending or self._securing is None:
+            self._running.append(job)
+            self._end(TlsFailed("The mail server sent more after its answer to STARTTLS", transient=False))
+            return False
+        ITLSTransport(self.transport).startTLS(self._securing)
+        self._securing = None
+        return True
+
+    def _note(self, fault: TheyBrokeProtocol) -> None:
+        """A response that cannot be read fails the command that runs; the connection is still sound."""
+        log.warn("{host} sent what cannot be read: {fault}", host=self._host, fault=fault.what)
+        if not self._greeting.called:
+            self._break(fault)
+        for job in self._running:
+            job.fault = job.fault or fault
+
+    # The end
+
+    def _watch(self) -> None:
+        """Give the connection up when it is silent for too long."""
+        if self._timer is None:
+            self._timer = self._clock.callLater(SILENCE, self._look)
+
+    def _unwatch(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _look(self) -> None:
+        self._timer = None
+        left = SILENCE - (self._clock.seconds() - self._heard)
+        if left <= 0:
+            self._end(ConnectionLost(f"{self._host} has not answered for {SILENCE:g} seconds"))
+        else:
+            self._timer = self._clock.callLater(left, self._look)
+
+    def _break(self, fault: TheyBrokeProtocol) -> None:
+        self._end(ProtocolFault(f"{self._host} does not speak IMAP: {fault}"))
+
+    def _end(self, error: EmailEngineError) -> None:
+        self._over(error)
+        if self.transport is not None and not self._closed:
+            self.transport.abortConnection()
+
+    def _over(self, error: EmailEngineError) -> None:
+        if self.ended is not None:
+            return
+        self.ended = error
+        self._unwatch()
+        self._inbox.clear()
+        feeding, self._feeding = self._feeding, None
+        if feeding is not None:
+            feeding.stop()
+        jobs = [*self._running, *self._queue]
+        self._running.clear()
+        self._queue.clear()
+        lost, self.lost = self.lost, None
+        if not self._greeting.called:
+            self._greeting.errback(self._again())
+            self._greeting.addErrback(lambda _: None)  # perhaps nobody asked
+        for job in jobs:
+            if job.wanted:
+                job.wanted = False
+                job.done.errback(self._again())
+        if lost is not None:
+            lost()
+
+    def _again(self) -> EmailEngineError:
+        """Why it is over, as an exception of its own: each is raised in another place."""
+        assert self.ended is not None
+        return copy.copy(self.ended)
+
+    def _translated(self, reason: Failure) -> EmailEngineError:
+        if not isinstance(reason.value, ConnectionClosed):
+            return translate(reason, self._host)
+        if self._farewell is not None:
+            return ConnectionLost(f"{self._host} closed the connection: {self._farewell}")
+        return ConnectionLost(translate(reason, self._host).message)

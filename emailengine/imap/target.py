@@ -1,0 +1,64 @@
+"""Where a mailbox is, and what a session tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import define, frozen
+
+from emailengine.net.tls import TlsPolicy
+from emailengine.wire.imap.mailboxes import ListEntry
+
+
+@frozen(kw_only=True)
+class ImapTarget:
+    """
+    A mail server and the way to it.
+
+    `secure` is TLS from the first octet. Else STARTTLS is used when it is offered (`auto`), must be (`required`), or
+    is not used at all (`never`). `tls` is the policy for both.
+    """
+
+    host: str
+    port: int
+    secure: bool
+    tls: TlsPolicy
+    starttls: Literal["auto", "required", "never"] = "auto"
+    proxy: str | None = None
+    local_address: str | None = None
+
+
+@define
+class Selected:
+    """
+    The selected folder, as SELECT told it; `exists` follows what the server tells since.
+
+    `modseq` is None where the folder has no mod-sequences, `permanent_flags` where the server did not say.
+    """
+
+    path: str
+    uidvalidity: int
+    exists: int
+    uidnext: int | None
+    modseq: int | None
+    read_only: bool
+    permanent_flags: frozenset[str] | None
+
+
+@frozen
+class Appended:
+    """Where an uploaded message is; the numbers only from servers with UIDPLUS."""
+
+    path: str
+    uidvalidity: int | None
+    uid: int | None
+
+
+@frozen
+class ListedFolder:
+    """A folder of LIST; `status` is what was asked for of it, None where that did not come along."""
+
+    entry: ListEntry
+    subscribed: bool
+    status: Mapping[str, int | str] | None
