@@ -155,6 +155,19 @@ class Outbox:
         """Take a message out of the queue; False if it is not there, or is being sent this very moment."""
         return await self.queue.cancel(queue_id) is not None
 
+    async def forget(self, account: str, *, page_size: int = 200) -> int:
+        """Take all mail of an account that was deleted out of the queue, but for what is being sent; how many."""
+        page = gone = 0
+        while True:
+            _, listed = await self.queue.page(page, page_size)
+            theirs = [one.job.id for one in listed if one.job.lane == account]
+            removed = sum([await self.queue.cancel(id) is not None for id in theirs])
+            gone += removed
+            if len(listed) < page_size:
+                return gone
+            if not removed:
+                page += 1  # else others have moved up into this page
+
     # composing
 
     async def _composed(

@@ -113,7 +113,7 @@ class Sending:
             credentials=smtp_login(settings),
             envelope_from=mail.sender,
             recipients=mail.recipients,
-            data=strip_bcc(job.body),
+            data=without_bcc(job.body),
             ehlo_name=ehlo_name(settings, self.settings, self.hostname),
             on_final_dot=about_to_end,
         )
@@ -204,3 +204,13 @@ class Sending:
             await self.statuses.set_smtp_status(account, status)
         except EmailEngineError as error:
             log.warn("the SMTP status was not stored: {reason}", account=account, reason=error.message)
+
+
+def without_bcc(message: bytes) -> bytes:
+    """A stored message as it goes out. One without a Bcc is not copied: it may be large."""
+    end = message.find(b"\r\n\r\n")
+    if end < 0:
+        return strip_bcc(message)
+    head = message[: end + 2]
+    stripped = strip_bcc(head)
+    return message if stripped == head else b"".join((stripped, memoryview(message)[end + 2 :]))

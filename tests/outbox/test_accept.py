@@ -28,7 +28,7 @@ from emailengine.model.submission import SubmitRequest, SubmitResponse
 from emailengine.outbox import accept
 from emailengine.outbox.accept import Outbox
 from emailengine.outbox.mail import read_mail
-from emailengine.store.queue import Job, Queue
+from emailengine.store.queue import Job, NewJob, Queue
 from tests.outbox.company import Ann, Opened, Roster, Stored, Values
 from tests.redis_server import RedisCase
 
@@ -110,6 +110,16 @@ class AcceptTests(RedisCase):
         self.assertFalse(await self.outbox.cancel(answer.queue_id))
         await self.assertFailure(ensureDeferred(self.outbox.entry(answer.queue_id)), NotFound)
         self.assertEqual(await self.all_keys(), [])
+
+    async def test_forgotten(self) -> None:
+        """Of an account that is deleted nothing waits any more, however much it was; others' mail stays."""
+        for number in range(8):
+            lane = "ann" if number % 3 else "bo"
+            job = NewJob(queue="submit", lane=lane, id=f"q{number}", group="h", at=None, data=b"{}")
+            await self.queue.put(job)
+        self.assertEqual(await self.outbox.forget("ann", page_size=3), 5)
+        left = [one.job.id for one in (await self.queue.page(0, 100))[1]]
+        self.assertEqual(sorted(left), ["q0", "q3", "q6"])
 
     async def test_dry_run(self) -> None:
         """A dry run shows the message and keeps nothing, not even its key."""

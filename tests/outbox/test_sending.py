@@ -10,13 +10,14 @@ import msgspec
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
 
 from emailengine.errors import ConnectFailed, SmtpRefused, TimedOut
 from emailengine.model.account import AccountSettings
 from emailengine.model.event import Say
 from emailengine.outbox.mail import AFTER, SUBMIT, Mail, Original, encode, read_after
 from emailengine.outbox.pages import entry_of
-from emailengine.outbox.sending import Sending
+from emailengine.outbox.sending import Sending, without_bcc
 from emailengine.smtp.faults import OutcomeUnknown, Refusal
 from emailengine.smtp.session import SmtpResult
 from emailengine.store.queue import Job, NewJob, Queue, Wait
@@ -336,3 +337,16 @@ class SendingTests(RedisCase):
         sending.cancel()
         await self.assertFailure(sending, CancelledError)
         self.assertEqual(await self.said(), [])
+
+
+class BccTests(SynchronousTestCase):
+    def test_taken_out(self) -> None:
+        """Every Bcc goes, with its further lines, and nothing of the body; a message without one is the same object."""
+        self.assertEqual(
+            without_bcc(b"Bcc: a@x,\r\n b@x\r\nTo: c@x\r\nresent-bcc: d@x\r\n\r\nBcc: body\r\n\r\nBcc: e\r\n"),
+            b"To: c@x\r\n\r\nBcc: body\r\n\r\nBcc: e\r\n",
+        )
+        self.assertEqual(without_bcc(b"To: c@x\r\nBcc: a@x\r\n"), b"To: c@x\r\n")
+        self.assertEqual(without_bcc(b"Bcc: a@x\r\n\r\n"), b"\r\n")
+        plain = b"To: c@x\r\n\r\nbody"
+        self.assertIs(without_bcc(plain), plain)
