@@ -8,6 +8,7 @@ reconnect policy how long to wait and dials again.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import define, field
@@ -24,7 +25,7 @@ from emailengine.accounts.login import watches_mail
 from emailengine.accounts.reconnect import Outcome, Reconnect
 from emailengine.accounts.says import folder_gone
 from emailengine.accounts.syncing import Syncing
-from emailengine.accounts.verbs.entering import Verb
+from emailengine.accounts.verbs.entering import Verb, with_news
 from emailengine.accounts.verbs.reading import TextWish
 from emailengine.accounts.watch import Watch, held
 from emailengine.core import metrics
@@ -369,8 +370,11 @@ class Account(Service):
         while True:
             tries -= 1
             loan = await self.borrow(long=long)
+            session = loan.session
             try:
-                return await verb.run(loan.session, self.folders)
+                if verb.repeatable:
+                    return await with_news(session, partial(verb.run, session, self.folders))
+                return await verb.run(session, self.folders)
             except ConnectionLost:
                 if not tries:
                     raise

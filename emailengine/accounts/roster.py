@@ -95,7 +95,7 @@ class Roster(MultiService):
         actor = Account(account, record, settings, self._shared, broken=broken)
         self._actors[account] = actor
         self._shared.became(account, "", actor.state)
-        self.addService(actor)  # type: ignore[no-untyped-call]
+        actor.setServiceParent(self)  # type: ignore[no-untyped-call]
         return actor
 
     # what the API asks

@@ -6,12 +6,11 @@ which becomes the answer. A method is cancelled when its client is gone or its d
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from attrs import frozen
-
 from emailengine.core.deadline import Deadline
+from emailengine.mailing.downloading import Download as Download
 from emailengine.model.account import AccountUpdate, Registration, State
 from emailengine.model.accountview import AccountDetail, AccountList, Registered
 from emailengine.model.mailbox import MailboxList
@@ -44,21 +43,6 @@ class Accounts(Protocol):
 
     async def request_sync(self, account: str) -> None:
         """Look at all folders, at once and in the background."""
-
-
-@frozen
-class Download:
-    """
-    Bytes on their way to a client.
-
-    `size` is None where it is not known before the end. The next chunk is asked for when the client has taken those
-    before it; `chunks` is closed (`aclose`) when the client is gone.
-    """
-
-    content_type: str
-    chunks: AsyncIterator[bytes]
-    filename: str | None = None
-    size: int | None = None
 
 
 class Mailing(Protocol):

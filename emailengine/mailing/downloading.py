@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from emailengine.accounts.account import Account
 from emailengine.accounts.shaping import file_name
-from emailengine.accounts.verbs.entering import enter_for_message
+from emailengine.accounts.verbs.entering import enter_for_message, with_news
 from emailengine.core.deadline import Deadline, bounded
 from emailengine.errors import MessageNotFound
 from emailengine.imap.session import Session
@@ -32,7 +32,12 @@ _PATIENCE = 120.0  # seconds for one window, the wait for a session included
 
 @define
 class Download:
-    """Bytes on their way; `size` is None where only the end tells. Close `chunks` to stop early."""
+    """
+    Bytes on their way to a client.
+
+    `size` is None where it is not known before the end. The next chunk is asked for when the client has taken those
+    before it; `chunks` is closed (`aclose`) when the client is gone.
+    """
 
     content_type: str
     chunks: AsyncIterator[bytes]
@@ -64,7 +69,7 @@ class Downloads:
     async def _on_session(self, account: Account, deadline: Deadline, work: Callable[[Session], Awaitable[T]]) -> T:
         loan = await deadline.bound(account.borrow())
         try:
-            return await deadline.bound(work(loan.session))
+            return await deadline.bound(with_news(loan.session, lambda: work(loan.session)))
         finally:
             loan.give_back()
 

@@ -33,7 +33,7 @@ class Daemon:
 
     def begin(self) -> Running:
         twistd = Path(sys.executable).with_name("twistd")
-        command = [sys.executable, "-bb", str(twistd), "--nodaemon", "--pidfile=", "emailengine", *self._arguments]
+        command = [sys.executable, str(twistd), "--nodaemon", "--pidfile=", "emailengine", *self._arguments]
         self.running = Running(command, self.directory / "daemon.log", self._environment)
         return self.running
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
 
 from emailengine.accounts.folders import Folders
 from emailengine.errors import FolderNotFound, MessageNotFound, ServerRefused
 from emailengine.imap.session import Selected, Session
+
+T = TypeVar("T")
 
 
 class Verb(Protocol):
@@ -34,6 +37,22 @@ async def enter(session: Session, path: str) -> Selected:
         return await session.select(path)
     except ServerRefused as refused:
         raise FolderNotFound(f"The mail server does not open {path!r}: {refused.message}") from refused
+
+
+async def with_news(session: Session, attempt: Callable[[], Awaitable[T]]) -> T:
+    """
+    The result of `attempt`, which is tried again once if it finds no message.
+
+    A session that rested in a folder does not know of what came since, until it hears the news.
+    """
+    before = session.selected
+    try:
+        return await attempt()
+    except MessageNotFound:
+        if before is None or session.selected is not before:
+            raise  # the folder was selected just now
+        await session.noop()
+        return await attempt()
 
 
 async def enter_for_message(session: Session, folders: Folders, number: int) -> str:

@@ -8,6 +8,7 @@ import hmac
 import imaplib
 import ssl
 import tempfile
+import time
 import unittest
 from email.message import EmailMessage
 from pathlib import Path
@@ -64,7 +65,7 @@ class WalkTests(unittest.TestCase):
         cls.addClassCleanup(cls.sink.stop)
         cls.daemon = Daemon(cls.directory).start()
         cls.addClassCleanup(cls.daemon.kill)
-        cls.mail.deliver("anna", message("an old letter"))
+        cls.mail.fill("anna", [message("an old letter")], arrived=time.time() - 3600)
         cls.daemon.ask(
             "POST",
             "/v1/settings",
