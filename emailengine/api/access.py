@@ -9,7 +9,7 @@ import base64
 import binascii
 import hmac
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import define, field, frozen
 
@@ -46,7 +46,7 @@ class Presented:
     access_token: str | None
     peer: str
     hosts: Sequence[bytes]
-    names: frozenset[bytes]  # of its headers, in lower case
+    names: Iterable[bytes]  # of its headers, in lower case; read once at most
     content_type: str | None
     has_body: bool
     referrer: str

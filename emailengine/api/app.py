@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import define
 from klein import Klein
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -140,6 +140,7 @@ class App:
         self._cors = cors
         self._clock = clock
         self._large = Gate(1)
+        self._meters: dict[tuple[str, int, str], tuple[Counter, Histogram]] = {}
         self._routes: dict[str, Route[Any, Any, Any]] = {}
         rules = self.klein.url_map
         rules.merge_slashes = False
@@ -168,15 +169,21 @@ class App:
         found = self._find(request)
         if found is None:
             return Deferred.fromCoroutine(_nobody())
-        return Deferred.fromCoroutine(self._admit(found.route, request, found.raw, has_body=True))
+        return Deferred.fromCoroutine(self._admit(found.route, request, found.raw))
 
     def refusal(self, request: ApiRequest, error: BaseException | None) -> Refusal:
+        found = self._find(request)
+        if found is not None and error is not None:
+            self._report(found.route, error)
         answer = refusal(error, self._access.challenges)
         return Refusal(answer.status, (*answer.headers, *self._cors_headers(request)), answer.body)
 
     def answered(self, request: ApiRequest, status: int) -> None:
         found = self._find(request)
-        self._note(request, "unknown" if found is None else found.route.path, status, None, None)
+        if found is None:
+            self._note(request, "unknown", status, None, None)
+        else:
+            self._note(request, found.route.path, status, _account(found.raw), None)
 
     async def announce(self) -> None:
         if not await self._access.unguarded():
@@ -208,7 +215,7 @@ class App:
                 if request.admission is not None:
                     passed = await request.admission
                 if passed is None:
-                    passed = await self._admit(route, request, raw, has_body=False)
+                    passed = await self._admit(route, request, raw)
                 result, encoded = await self._run(route, request, raw, passed)
                 if isinstance(result, Download):
                     self._dress(request, 200, (), passed.who.headers)
@@ -228,11 +235,9 @@ class App:
             return body
         finally:
             self.present.remove(request)
-            self._note(request, route.path, status, raw.get("account"), passed)
+            self._note(request, route.path, status, _account(raw), passed)
 
-    async def _admit(
-        self, route: Route[Any, Any, Any], request: ApiRequest, raw: Mapping[str, str], *, has_body: bool
-    ) -> _Passed:
+    async def _admit(self, route: Route[Any, Any, Any], request: ApiRequest, raw: Mapping[str, str]) -> _Passed:
         headers = request.requestHeaders
         authorization = headers.getRawHeaders(b"authorization", [])
         query = inputs.pairs(inputs.raw_query(request.uri))
@@ -242,38 +247,33 @@ class App:
             if tokens:
                 token = tokens[0] if len(tokens) == 1 else ""
                 query = [one for one in query if one[0] != "access_token"]
-        account: str | None = None
-        if "account" in raw:
-            try:
-                account = inputs.segment("account", raw["account"]).strip()
-            except InvalidInput:
-                account = None  # it is refused when the path is read, if anybody may read it
         shown = Presented(
             authorization=authorization,
             access_token=token,
             peer=getattr(request.client, "host", ""),
             hosts=headers.getRawHeaders(b"host", []),
-            names=frozenset(name.lower() for name, _ in headers.getAllRawHeaders()),
-            content_type=inputs.media_type(request.getHeader("content-type")) if has_body else None,
-            has_body=has_body,
-            referrer=request.getHeader("referer") or "",
+            names=(name.lower() for name, _ in headers.getAllRawHeaders()),
+            content_type=inputs.media_type(request.text(b"content-type")) if request.has_body else None,
+            has_body=request.has_body,
+            referrer=request.text(b"referer") or "",
         )
-        return _Passed(await self._access.admit(shown, route.grant, account), query)
+        return _Passed(await self._access.admit(shown, route.grant, _account(raw)), query)
 
     async def _run(
         self, route: Route[Any, Any, Any], request: ApiRequest, raw: Mapping[str, str], passed: _Passed
     ) -> tuple[object, bytes]:
-        headers = request.requestHeaders
         reading = inputs.Reading()
         body = await self._read_body(route, request, reading)
         at = reading.part(inputs.read_path, raw, route.at)
         query = reading.part(inputs.read_query, passed.query, route.query)
-        seconds = reading.part(inputs.timeout, headers.getRawHeaders("x-ee-timeout", []))
-        key = reading.part(inputs.idempotency_key, headers.getRawHeaders("idempotency-key", []))
+        asked, sent = request.text(b"x-ee-timeout"), request.text(b"idempotency-key")
+        seconds = None if asked is None else reading.part(inputs.timeout, asked)
+        key = None if sent is None else reading.part(inputs.idempotency_key, sent)
         reading.check()
         deadline = Deadline.after(self._clock, max(self.limits.command_seconds, seconds or 0.0))
         call = Call(at, query, body, deadline, key)
-        result = await deadline.bound(route.run(call))
+        running = Deferred.fromCoroutine(route.run(call))
+        result = await (running if running.called else deadline.bound(running))
         if isinstance(result, (Page, Download)):
             return result, b""
         return result, codec.encode(result)
@@ -281,9 +281,9 @@ class App:
     async def _read_body(self, route: Route[Any, Any, Any], request: ApiRequest, reading: inputs.Reading) -> Any:
         if not route.has_body:
             return None
-        kind = inputs.media_type(request.getHeader("content-type"))
+        kind = inputs.media_type(request.text(b"content-type"))
         if request.received:
-            inputs.check_media(kind, request.getHeader("content-encoding"))
+            inputs.check_media(kind, request.text(b"content-encoding"))
         if request.received <= LARGE:
             return reading.part(inputs.read_body, request.content.read(), kind, route.body)
         async with self._large:
@@ -304,11 +304,11 @@ class App:
     def _cors_headers(self, request: ApiRequest) -> list[Header]:
         if not self._cors.origins or not request.raw_path.startswith("/v1/"):
             return []
-        return self._cors.headers(request.getHeader("origin"))
+        return self._cors.headers(request.text(b"origin"))
 
-    def _report(self, route: Route[Any, Any, Any], error: Exception) -> None:
+    def _report(self, route: Route[Any, Any, Any], error: BaseException) -> None:
         if not isinstance(error, EmailEngineError):
-            log.failure("{method} {route} failed", method=route.method, route=route.path)
+            log.failure("{method} {route} failed", Failure(error), method=route.method, route=route.path)
         elif error.status == 500:
             log.error(
                 "{method} {route} failed: {error}",
@@ -326,8 +326,8 @@ class App:
         if methods and request.method == b"OPTIONS":
             status, body = 204, b""
             headers: list[Header] = [allow]
-            if request.raw_path.startswith("/v1/") and request.getHeader("access-control-request-method"):
-                headers += self._cors.preflight(request.getHeader("origin"), methods)
+            if request.raw_path.startswith("/v1/") and request.text(b"access-control-request-method"):
+                headers += self._cors.preflight(request.text(b"origin"), methods)
             self._dress_preflight(request, headers)
         else:
             answer = (
@@ -349,8 +349,13 @@ class App:
     ) -> None:
         seconds = self._clock.seconds() - request.began
         method = request.method.decode("latin-1")
-        metrics.api_call.labels(method if method in _METHODS else "other", status, template).inc()
-        metrics.http_request.labels(template).observe(seconds)
+        counted = (method if method in _METHODS else "other", status, template)
+        meters = self._meters.get(counted)
+        if meters is None:
+            meters = (metrics.api_call.labels(*counted), metrics.http_request.labels(template))
+            self._meters[counted] = meters
+        meters[0].inc()
+        meters[1].observe(seconds)
         log.info(
             "{method} {path} {status} {ms} ms",
             method=method[:32],
@@ -361,6 +366,14 @@ class App:
             who=None if passed is None else passed.who.who,
             token=None if passed is None else passed.who.token,
         )
+
+
+def _account(raw: Mapping[str, str]) -> str | None:
+    """The account in a path; None also for one that is refused when the path is read, if it comes to that."""
+    try:
+        return inputs.segment("account", raw["account"]).strip() if "account" in raw else None
+    except InvalidInput:
+        return None
 
 
 async def _nobody() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -40,6 +41,7 @@ class TooManyRequests(EmailEngineError):
         self.reset = reset
 
 
+@cache
 def phrase(status: int) -> str:
     """The words that belong to a status."""
     if status in _PHRASES:

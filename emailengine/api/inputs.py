@@ -138,21 +138,17 @@ def read_query(sent: Sequence[tuple[str, str]], into: type[T]) -> T:
     return codec.read_pairs(sent, into)
 
 
-def timeout(values: Sequence[str]) -> float | None:
-    """Seconds, of the headers `x-ee-timeout`; None without one. `InvalidInput` if it is no number or too large."""
-    if not values:
-        return None
-    text = values[-1].strip()
+def timeout(text: str) -> float:
+    """Seconds, of the header `x-ee-timeout`. `InvalidInput` if it is no number or too large."""
+    text = text.strip()
     if not (text.isascii() and text.isdigit()) or len(text) > 12 or int(text) > TIMEOUT_LIMIT:
         raise codec.fault("x-ee-timeout", f"must be a number of milliseconds from 0 to {TIMEOUT_LIMIT}")
     return int(text) / 1000
 
 
-def idempotency_key(values: Sequence[str]) -> str | None:
-    """The key of the headers `Idempotency-Key`, without the quotes around it; None without one."""
-    if not values:
-        return None
-    key = values[-1].strip()
+def idempotency_key(text: str) -> str | None:
+    """The key of the header `Idempotency-Key`, without the quotes around it; None if it is empty."""
+    key = text.strip()
     if len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
         key = key[1:-1]
     if len(key) > KEY_LIMIT:

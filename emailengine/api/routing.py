@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import ClassVar, Generic, Literal, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from attrs import define, frozen
+from twisted.internet.defer import Deferred
 
 from emailengine.core.deadline import Deadline
 from emailengine.model.shape import Request
@@ -74,7 +75,7 @@ class Route(Generic[P, Q, B]):
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
-    run: Callable[[Call[P, Q, B]], Awaitable[object]]
+    run: Callable[[Call[P, Q, B]], Coroutine[Deferred[Any], Any, object]]
     grant: Grant | None
     at: type[P]
     query: type[Q]

@@ -10,7 +10,6 @@ with unread bytes resets it, and the client would never see why.
 
 from __future__ import annotations
 
-import re
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import Any, Protocol, cast
@@ -37,8 +36,6 @@ log = Logger()
 IN_MEMORY = 1024 * 1024  # bytes of a body; what is above waits in a file until it is its turn to be read
 LINGER = 2.0  # seconds that a refused client has to take the answer
 GRACE = 10.0  # seconds that running requests have to end when the port stops
-
-_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 
 
 @frozen
@@ -109,6 +106,7 @@ class ApiRequest(server.Request):
     content: Any
     began = 0.0
     raw_path = "/"
+    has_body = False
     admission: Deferred[Any] | None = None
     refused = False
     received = 0
@@ -126,6 +124,7 @@ class ApiRequest(server.Request):
         self.content = BytesIO()
         if length == 0:
             return
+        self.has_body = True
         self._limit = site.door.limit(self)
         if length is not None and length > self._limit:
             self._refuse_size()
@@ -184,13 +183,10 @@ class ApiRequest(server.Request):
         self.process()
 
     def process(self) -> None:
-        self.setHeader(b"date", http.datetimeToString())
+        self.responseHeaders.setRawHeaders(b"date", [self.site.date()])
         self.prepath = []
-        self.postpath = [one.encode("ascii") for one in self.raw_path[1:].split("/")]
+        self.postpath = self.raw_path[1:].encode("ascii").split(b"/")
         try:
-            if not _METHOD.fullmatch(self.method):
-                self.respond(plain(400, "Unreadable method"))
-                return
             self.render(self.site.resource)
         except Exception:  # noqa: BLE001 - whatever it was, the client gets an answer
             self.processingFailed(Failure())
@@ -209,6 +205,11 @@ class ApiRequest(server.Request):
         self.setHeader(b"content-length", b"%d" % len(answer.body))
         self.write(answer.body)
         self.finish()
+
+    def text(self, name: bytes) -> str | None:
+        """The last value of a header."""
+        values = self.requestHeaders.getRawHeaders(name)
+        return None if not values else values[-1].decode("utf-8", "replace")
 
     def getRequestHostname(self) -> bytes:
         """One name for all: routes do not depend on it, and a malformed Host must not reach the router."""
@@ -340,11 +341,14 @@ class ApiSite(server.Site):
         self.door = door
         self.present = present
         self.open = True
+        self._date = (-1, b"")
 
-    def buildProtocol(self, addr: Any) -> Any:
-        channel = super().buildProtocol(addr)
-        channel.factory = self
-        return channel
+    def date(self) -> bytes:
+        """Now, as a header: made once a second."""
+        second = int(self.reactor.seconds())
+        if self._date[0] != second:
+            self._date = (second, http.datetimeToString())
+        return self._date[1]
 
     def log(self, request: http.Request) -> None:
         """Requests are logged where it is known who they came from."""

@@ -1,0 +1,246 @@
+"""Limits that act while bytes arrive, early refusals, and connections that end well."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from emailengine.api.access import AccessRules
+from emailengine.api.app import build
+from emailengine.api.site import Limits
+from tests.api.client import TOKEN, ApiCase, Connection, head, parse
+
+AUTH = ("authorization", f"Bearer {TOKEN}")
+CHUNKED = ("transfer-encoding", "chunked")
+SUBMIT = "/v1/account/a/submit"
+BODY = json.dumps({"account": "a", "name": "A"}).encode()
+
+
+def length(size: int) -> tuple[str, str]:
+    return ("content-length", str(size))
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+class BodyTests(ApiCase):
+    limits = Limits(body=1000, large_body=5000)
+
+    def post(self, path: str, *headers: tuple[str, str]) -> Connection:
+        connection = self.connect()
+        connection.send(head("POST", path, headers))
+        return connection
+
+    def ended(self, connection: Connection, status: int) -> Any:
+        """The refusal on a connection that ends with it."""
+        answer = connection.answer()
+        told = self.refused(answer, status)
+        self.assertEqual(answer.header("connection"), "close")
+        self.assertTrue(connection.closing)
+        self.assertEqual(answer.rest, b"")
+        return told
+
+    def test_too_large_by_length(self) -> None:
+        """A length over the limit is refused when the head is there, before any of the body."""
+        for path, size in (("/v1/account", 1001), (SUBMIT, 5001), ("/v1/nothing", 1001)):
+            told = self.ended(self.post(path, AUTH, length(size)), 413)
+            self.assertEqual(set(told), {"statusCode", "error", "message"})
+            self.assertEqual(told["error"], "Request Entity Too Large")
+
+    def test_too_large_in_chunks(self) -> None:
+        """Without a length the body is refused when it has grown over the limit, and the rest is dropped."""
+        for path, limit in (("/v1/account", 1000), (SUBMIT, 5000)):
+            connection = self.post(path, AUTH, CHUNKED)
+            connection.send(chunk(b" " * limit))
+            self.assertEqual(connection.sent, b"")
+            connection.send(chunk(b" "))
+            self.ended(connection, 413)
+            connection.send(chunk(b" " * 100_000) + b"0\r\n\r\n" + head("GET", "/health"))
+            self.ended(connection, 413)
+
+    def test_at_the_limit(self) -> None:
+        """A body of just the limit is read, in either framing."""
+        whole = BODY + b" " * (1000 - len(BODY))
+        connection = self.post("/v1/account", AUTH, length(1000))
+        connection.send(whole)
+        self.assertEqual(connection.answer().status, 200)
+        connection = self.post("/v1/account", AUTH, CHUNKED)
+        for octet in whole:
+            connection.send(chunk(bytes([octet])))
+        connection.send(b"0\r\n\r\n")
+        self.assertEqual(connection.answer().status, 200)
+        self.assertEqual(len(self.accounts.calls), 2)
+
+    def test_who_may_not_come_in(self) -> None:
+        """A body from somebody who may not come in is refused before it is read."""
+        for headers, status in (((), 401), ((("authorization", "Bearer x"),), 401)):
+            self.ended(self.post(SUBMIT, *headers, length(5000)), status)
+            self.ended(self.post(SUBMIT, *headers, CHUNKED), status)
+        self.allow(scopes=["smtp"])
+        self.assertEqual(self.ended(self.post(SUBMIT, AUTH, length(5000)), 403)["requestedScope"], "api")
+
+    def test_while_the_token_is_looked_up(self) -> None:
+        """Nothing more is read until it is known who is there; then it goes on where it was."""
+        self.tokens.wait = Deferred()
+        connection = self.post("/v1/account", AUTH, length(len(BODY)))
+        self.assertEqual(connection.transport.producerState, "paused")
+        self.tokens.wait.callback(None)
+        self.assertEqual(connection.transport.producerState, "producing")
+        connection.send(BODY)
+        self.assertEqual(connection.answer().status, 200)
+
+    def test_body_before_the_answer(self) -> None:
+        """A body that came with its head waits for the token, and is answered in order."""
+        for token, status in ((AUTH, 200), (("authorization", "Bearer " + "11" * 32), 401)):
+            self.tokens.wait = Deferred()
+            connection = self.connect()
+            connection.send(head("POST", "/v1/account", [token, length(len(BODY))]) + BODY + head("GET", "/health"))
+            self.assertEqual(connection.sent, b"")
+            self.tokens.wait.callback(None)
+            answer = connection.answer()
+            self.assertEqual(answer.status, status)
+            self.assertEqual(parse(answer.rest).status, 200)
+            self.assertEqual(connection.transport.producerState, "producing")
+
+    def test_gone_while_looked_up(self) -> None:
+        """A client that goes before it is known who it is leaves nothing behind."""
+        for whole in (b"", BODY):
+            self.tokens.wait = Deferred()
+            connection = self.post("/v1/account", AUTH, length(len(BODY)))
+            connection.send(whole)
+            connection.lose()
+            self.assertEqual((len(self.site.present), self.clock.getDelayedCalls()), (0, []))
+        self.assertEqual(self.accounts.calls, [])
+
+    def test_slow_body(self) -> None:
+        """A body that does not arrive in time is a 408."""
+        connection = self.post("/v1/account", AUTH, length(100))
+        connection.send(b"{")
+        self.clock.advance(9.9)
+        self.assertEqual(connection.sent, b"")
+        self.clock.advance(0.2)
+        self.ended(connection, 408)
+
+    def test_expects_to_continue(self) -> None:
+        """A client that waits to be asked for its body is asked once it may come in, and only then."""
+        wish = ("expect", "100-continue")
+        connection = self.post("/v1/account", AUTH, length(len(BODY)), wish)
+        self.assertEqual(connection.sent, b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.ended(self.post("/v1/account", length(len(BODY)), wish), 401)
+        self.ended(self.post("/v1/account", AUTH, length(1001), wish), 413)
+        self.tokens.wait = Deferred()
+        connection = self.post("/v1/account", AUTH, length(len(BODY)), wish)
+        self.assertEqual(connection.sent, b"")
+        self.tokens.wait.callback(None)
+        self.assertEqual(connection.sent, b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def test_body_where_none_is_wanted(self) -> None:
+        """A body that a route has no use for is dropped, and the connection goes on."""
+        connection = self.connect()
+        request = head("DELETE", "/v1/account/a", [AUTH, length(3)]) + b"xyz"
+        connection.send(request + request)
+        self.assertEqual([parse(connection.sent).status, parse(parse(connection.sent).rest).status], [200, 200])
+
+
+class OpenBodyTests(ApiCase):
+    rules = AccessRules(interface="127.0.0.1")
+
+    def test_no_way_around(self) -> None:
+        """On a daemon without tokens a body in chunks needs its content type as well."""
+        self.tokens.records.clear()
+        host = ("host", "localhost")
+        connection = self.connect()
+        connection.send(head("POST", "/v1/account", [host, CHUNKED]) + chunk(BODY) + b"0\r\n\r\n")
+        self.assertEqual(connection.answer().status, 415)
+        connection = self.connect()
+        connection.send(head("POST", "//v1/account", [host, CHUNKED]) + chunk(BODY) + b"0\r\n\r\n")
+        self.assertEqual(connection.answer().status, 415)
+        self.assertEqual(self.accounts.calls, [])
+
+
+class HeadTests(ApiCase):
+    def test_nonsense(self) -> None:
+        """What is no HTTP is told so in JSON, and the connection ends."""
+        for raw in (
+            b"nonsense\r\n\r\n",
+            b"GET / HTTP/9.9\r\n\r\n",
+            b"GET /v1/accounts HTTP/1.1\r\nbad header\r\n\r\n",
+            b"POST /v1/account HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
+            b"POST /v1/account HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+            b"POST /v1/account HTTP/1.1\r\n"
+            + b"authorization: Bearer "
+            + TOKEN.encode()
+            + b"\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        ):
+            connection = self.connect()
+            connection.send(raw)
+            self.refused(connection.answer(), 400)
+            self.assertTrue(connection.closing, raw)
+
+    def test_long_heads(self) -> None:
+        """A head may be as long as the longest id needs; one without end is refused in JSON."""
+        self.assertEqual(self.ask("GET", "/v1/account/a/text/" + "A" * 10240).status, 200)
+        for raw in (b"GET /" + b"a" * 40_000, b"GET / HTTP/1.1\r\n" + b"a: " + b"b" * 40_000):
+            connection = self.connect()
+            connection.send(raw)
+            self.refused(connection.answer(), 431)
+        connection = self.connect()
+        connection.send(b"GET / HTTP/1.1\r\n" + b"a: 1234567890\r\n" * 6000)
+        self.refused(connection.answer(), 400)
+
+    def test_cut_anywhere(self) -> None:
+        """Requests are read the same wherever the network cuts them."""
+        raw = head("POST", "/v1/account", [AUTH, length(len(BODY))]) + BODY
+        for place in range(1, len(raw)):
+            connection = self.connect()
+            connection.send(raw[:place])
+            connection.send(raw[place:])
+            self.assertEqual(connection.answer().status, 200, place)
+
+
+class ClosingTests(ApiCase):
+    def test_idle(self) -> None:
+        """When the site closes, idle connections end at once."""
+        connection = self.connect()
+        connection.send(head("GET", "/health"))
+        self.site.close()
+        self.assertTrue(connection.closing)
+
+    def test_busy(self) -> None:
+        """A running request is answered, with word that the connection ends, and no further one is taken."""
+        waiting: Deferred[Any] = Deferred()
+        self.accounts.say["delete"] = waiting
+        connection = self.connect()
+        connection.send(head("DELETE", "/v1/account/a", [AUTH]))
+        self.site.close()
+        gone = Deferred.fromCoroutine(self.site.present.gone())
+        self.assertFalse(connection.closing)
+        connection.send(head("DELETE", "/v1/account/b", [AUTH]))
+        waiting.callback(None)
+        answer = connection.answer()
+        self.assertEqual((answer.status, answer.header("connection"), answer.rest), (200, "close", b""))
+        self.assertTrue(connection.closing)
+        self.assertNoResult(gone)
+        connection.lose()
+        self.successResultOf(gone)
+        self.assertEqual(len(self.accounts.calls), 1)
+
+
+class BuildTests(ApiCase):
+    def test_opens_nothing(self) -> None:
+        """Building a site starts nothing and asks nobody."""
+        build(
+            accounts=self.accounts,
+            mailing=self.mailing,
+            outbox=self.outbox,
+            settings=self.settings,
+            tokens=self.tokens,
+            figures=self.figures,
+            clock=self.clock,
+            version="1",
+            access=AccessRules(),
+        )
+        self.assertEqual(self.clock.getDelayedCalls(), [])
