@@ -10,7 +10,7 @@ from attrs import define
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from emailengine.core.deadline import Deadline
+from emailengine.core.deadline import Deadline, bounded
 from emailengine.errors import (
     AuthenticationRefused,
     ConnectionLost,
@@ -40,6 +40,8 @@ from emailengine.wire.imap.responses import Response
 from emailengine.wire.imap.write import LiteralMode
 
 T = TypeVar("T")
+
+_GREETING = 20.0  # seconds; a port that waits for TLS says nothing at all
 
 
 @define
@@ -75,12 +77,11 @@ async def open_connection(
     )
     ready = False
     try:
-        opened = await deadline.bound(
-            _prepare(connection, contexts, target, credentials, client_id), f"Logging in to {target.host}"
-        )
+        opened = await deadline.bound(_prepare(clock, connection, contexts, target, credentials, client_id))
         ready = True
     except TimedOut as late:
-        raise TimedOut(late.message, code="ETIMEDOUT") from late
+        what = late.message if deadline.left() else f"Logging in to {target.host} took longer than {timeout:g} seconds"
+        raise TimedOut(what, code="ETIMEDOUT") from late
     finally:
         if not ready:
             connection.abort("it could not be used")
@@ -88,13 +89,14 @@ async def open_connection(
 
 
 async def _prepare(
+    clock: IReactorTime,
     connection: Connection,
     contexts: Contexts,
     target: ImapTarget,
     credentials: Credentials,
     client_id: Mapping[str, str] | None,
 ) -> Opened:
-    greeting = await connection.greeting()
+    greeting = await bounded(clock, _GREETING, connection.greeting(), f"The greeting of {target.host}")
     if greeting.status == "BYE":
         code = greeting.code.name if greeting.code is not None else None
         raise ConnectionLost(f"The mail server does not want us now: {greeting.text}", code=code)

@@ -71,9 +71,9 @@ class Dialer:
         if tls is not None:
             factory = TLSMemoryBIOFactory(self.contexts.creator(tls, host), True, factory, self.reactor)
         try:
-            made = await deadline.bound(self._reach(name, port, factory, local_address), f"Connecting to {name}")
+            made = await deadline.bound(self._reach(name, port, factory, local_address))
         except TimedOut as late:
-            raise TimedOut(late.message, code="ETIMEDOUT") from late
+            raise TimedOut(f"{name} does not answer on port {port}", code="ETIMEDOUT") from late
         if isinstance(made, TLSMemoryBIOProtocol):
             made = made.wrappedProtocol
         return cast("P", made)
