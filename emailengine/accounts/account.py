@@ -181,11 +181,11 @@ class Account(Service):
             folder.aside_until = 0.0
         self._woken.raise_()
 
-    def change(self, settings: AccountSettings) -> None:
+    def change(self, settings: AccountSettings, broken: str = "") -> None:
         """Go on with other settings: connect anew under them, if they are about the connection or the folders."""
         before, self.settings = self.settings, settings
-        if self.broken:
-            self.broken = ""
+        if self.broken or broken:
+            self.broken = broken
             self.prod()
             return
         if (before.imap, before.path) != (settings.imap, settings.path):

@@ -58,7 +58,7 @@ class Roster(MultiService):
         """The actor of that id. `AccountNotFound`."""
         found = self._actors.get(account)
         if found is None:
-            raise AccountNotFound("Account record was not found for requested ID")
+            raise _unknown()
         return found
 
     # the service
@@ -86,12 +86,7 @@ class Roster(MultiService):
         await stopping
 
     def _take_up(self, account: str, record: AccountRecord) -> Account:
-        settings, broken = record.settings, ""
-        try:
-            settings = self._shared.accounts.opened(record)
-        except EmailEngineError as error:
-            log.error("the account cannot be used: {reason}", account=account, reason=error.message)
-            broken = error.message
+        settings, broken = self._opened(account, record)
         actor = Account(account, record, settings, self._shared, broken=broken)
         self._actors[account] = actor
         self._shared.became(account, "", actor.state)
@@ -118,7 +113,7 @@ class Roster(MultiService):
                 raise AccountNotFound("The account was removed at the same moment")
             settings = registered(sent, record.settings, account=account, now=iso(wall()))
             await self._shared.accounts.change(settings)
-            self._apply(account, record, settings)
+            await self._apply(account)
             return Registered(account=account, state="existing")
 
     async def update(self, account: str, sent: AccountUpdate) -> None:
@@ -126,19 +121,29 @@ class Roster(MultiService):
             record = await self._existing(account)
             settings = updated(sent, record.settings)
             await self._shared.accounts.change(settings)
-            self._apply(account, record, settings)
+            await self._apply(account)
 
-    def _apply(self, account: str, record: AccountRecord, settings: AccountSettings) -> None:
+    async def _apply(self, account: str) -> None:
+        """Go on with what is stored now."""
+        record = await self._existing(account)
         actor = self._actors.get(account)
-        record.settings = settings
         if actor is None:
             self._take_up(account, record)
         else:
-            actor.change(self._shared.accounts.opened(record))
+            actor.change(*self._opened(account, record))
+
+    def _opened(self, account: str, record: AccountRecord) -> tuple[AccountSettings, str]:
+        """The settings to work with, and why they cannot be, if so."""
+        try:
+            return self._shared.accounts.opened(record), ""
+        except EmailEngineError as error:
+            log.error("the account cannot be used: {reason}", account=account, reason=error.message)
+            return record.settings, error.message
 
     async def delete(self, account: str) -> None:
         async with self._changing.of(account):
-            await self._existing(account)
+            if (await self._shared.accounts.some([account]))[0] is None:
+                raise _unknown()
             actor = self._actors.pop(account, None)
             if actor is not None:
                 await maybeDeferred(actor.disownServiceParent)
@@ -177,7 +182,7 @@ class Roster(MultiService):
     async def _existing(self, account: str) -> AccountRecord:
         record = await self._shared.accounts.get(account)
         if record is None:
-            raise AccountNotFound("Account record was not found for requested ID")
+            raise _unknown()
         return record
 
     def _live(self, account: str, record: AccountRecord) -> Live:
@@ -201,6 +206,10 @@ def _read(value: dict[str, Any] | None, into: Callable[..., Any]) -> Any:
         return msgspec.convert(value, into)
     except msgspec.ValidationError:
         return None  # of another version
+
+
+def _unknown() -> AccountNotFound:
+    return AccountNotFound("Account record was not found for requested ID")
 
 
 def _event(event: EventName, account: str, data: dict[str, Any]) -> Say:

@@ -18,6 +18,7 @@ from emailengine.wire.imap.body import Address as RawAddress
 from emailengine.wire.imap.body import Part
 from emailengine.wire.imap.fetch import Fetched
 from emailengine.wire.mime.decode import parse_headers
+from emailengine.wire.mime.params import parameter
 from emailengine.wire.mime.words import decode_header, parse_date
 
 ROLES_IN_ORDER = ("\\Junk", "\\Sent", "\\Trash", "\\Inbox", "\\Drafts")
@@ -115,8 +116,7 @@ def attachments(leaves: Leaves, folder: int, uid: int) -> list[Attachment] | Non
 
 def file_name(part: Part) -> str | None:
     """The name the sender gave a part (RFC 2183; the name parameter of old mailers otherwise)."""
-    name = part.disposition_params.get("filename") or part.params.get("name")
-    return decode_header(name) if name else None
+    return parameter(part.disposition_params, "filename") or parameter(part.params, "name") or None
 
 
 def text_info(leaves: Leaves, folder: int, uid: int) -> TextInfo | None:
