@@ -210,13 +210,14 @@ class Announcer(Service):
         async with self._steps:
             event, jobs = await self._make(voice, said, told)
             gone = not await self._insist(lambda: self._say.announce(voice.account, entry, jobs, [event]))
-        if gone:
-            return
-        metrics.events.labels(event).inc()
-        if jobs:
-            for job in jobs:
+        if not gone:
+            metrics.events.labels(event).inc()
+        for job in jobs:
+            if not gone:
                 self._backlog.put(job.group)
-            self._queue.woken.raise_()
+            # also when it was gone already: it may have been us, and the answer was lost
+            if job.lane not in self._backlog.at_work:
+                self._queue.woken.raise_()
 
     def _note_failure(self, voice: _Voice, said: Say) -> None:
         metrics.announcements_failed.inc()

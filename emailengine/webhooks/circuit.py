@@ -104,9 +104,15 @@ class Circuits:
 
 @define
 class Backlog:
-    """How many jobs wait for each place (their group), as far as this process has put and taken them."""
+    """
+    How many jobs wait for each place (their group), as far as this process has put and taken them.
+
+    `at_work` are the lanes that have a job at work here: when that is finished the next one of the lane is claimed, so
+    that nobody need be woken for it.
+    """
 
     limit: int = FULL
+    at_work: set[str] = field(factory=set, init=False)
     _waiting: dict[str, int] = field(factory=dict, init=False)
     _full: dict[str, Flag] = field(factory=dict, init=False)
 

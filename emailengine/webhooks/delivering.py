@@ -7,7 +7,7 @@ own lane and its share of the places, and nobody else.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 from attrs import define
@@ -117,6 +117,7 @@ class Deliverer(Service):
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]
         self._ending = False
+        self._places = Gate(POSTS)
         self._tasks = Tasks("deliverer")
         self._counting = Tasks("deliverer")
         self._tasks.start("claim", self._claim_and_deliver())
@@ -160,6 +161,12 @@ class Deliverer(Service):
                 log.warn("the store does not answer: {reason}", reason=error.message)
                 await pause(self._clock, _STORE_AWAY)
                 continue
+            except CancelledError:
+                raise
+            except Exception:  # noqa: BLE001 - one job that cannot be claimed must not end all deliveries
+                log.failure("claiming a webhook job failed")
+                await pause(self._clock, _STORE_AWAY)
+                continue
             if isinstance(claimed, Job):
                 return claimed
             await self._wait(claimed)
@@ -179,32 +186,42 @@ class Deliverer(Service):
     # delivering
 
     async def _deliver(self, job: Job) -> None:
+        self._backlog.at_work.add(job.lane)
+        freed = False
         try:
-            if self._ending:
-                await self._hand_back(job)
-                return
-            try:
-                what = delivery.decode(job.data)
-            except msgspec.DecodeError:
-                log.error("a webhook job cannot be read and is given up", job=job.id)
-                await self._insist(lambda: self._queue.fail(job, b"unreadable", keep=FAILED_KEPT))
-                return
-            await self._attempt(_Attempt(job, what))
+            freed = await self._work(job)
         finally:
+            # without a wait in between: what was put into the lane woke nobody, since the end of this job does
+            self._backlog.at_work.discard(job.lane)
+            if not freed:
+                self._queue.wake()
             self._places.release()
 
-    async def _attempt(self, attempt: _Attempt) -> None:
+    async def _work(self, job: Job) -> bool:
+        """What is to be done with a job; whether its lane was freed by it."""
+        if self._ending:
+            return await self._hand_back(job)
+        what: Delivery | None = None
+        try:
+            what = delivery.decode(job.data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
+        if what is None or job.body is None:
+            log.error("a webhook job is damaged and is given up", job=job.id)
+            error = _record(Reason("The job is damaged"))
+            return await self._finish(job, lambda: self._queue.fail(job, error, keep=FAILED_KEPT))
+        return await self._attempt(_Attempt(job, what))
+
+    async def _attempt(self, attempt: _Attempt) -> bool:
         job, what = attempt.job, attempt.what
         target = self._target(what)
         if target is None:
-            await self._finish(attempt, lambda: self._queue.done(job))
-            return
+            return await self._finish(job, lambda: self._queue.done(job))
         url, _ = without_login(target.url)
         permit = self._circuits.permit(url)
         if isinstance(permit, PutOff):
             at = wall() + permit.delay
-            await self._insist(lambda: self._queue.again(job, at, job.error or b""))
-            return
+            return await self._insist(lambda: self._queue.again(job, at, job.error or b""))
         try:
             outcome = await self._post(attempt, target)
         except CancelledError:
@@ -216,8 +233,8 @@ class Deliverer(Service):
             raise
         if attempt.lost:
             self._circuits.untried(url, permit)
-            return
-        await self._settle(attempt, url, permit, outcome)
+            return False
+        return await self._settle(attempt, url, permit, outcome)
 
     def _target(self, what: Delivery) -> Target | None:
         """Where a job goes now; None if nowhere any more. A deleted account's goes where it was meant to."""
@@ -263,7 +280,7 @@ class Deliverer(Service):
                 posting.cancel()
                 return
 
-    async def _settle(self, attempt: _Attempt, url: str, permit: Go, outcome: Response | EmailEngineError) -> None:
+    async def _settle(self, attempt: _Attempt, url: str, permit: Go, outcome: Response | EmailEngineError) -> bool:
         """Write down what came of an attempt."""
         job, what = attempt.job, attempt.what
         verdict = judge(outcome, what.attempts, self._random)
@@ -278,8 +295,7 @@ class Deliverer(Service):
             self._circuits.succeeded(url)
             self._count(what, "success")
             keep = int(self._settings.value("queueKeep", 0) or 0)
-            await self._finish(attempt, lambda: self._queue.done(job, keep=keep, record=job.data if keep else b""))
-            return
+            return await self._finish(job, lambda: self._queue.done(job, keep=keep, record=job.data if keep else b""))
         self._count(what, "fail")
         error = _record(verdict.reason)
         if isinstance(verdict, Again):
@@ -287,30 +303,29 @@ class Deliverer(Service):
             log.warn("a webhook was not delivered: {reason}", reason=verdict.reason.message, **facts)
             what.attempts += 1
             at = wall() + verdict.delay
-            await self._insist(lambda: self._queue.again(job, at, error, data=delivery.encode(what)))
-            return
+            return await self._insist(lambda: self._queue.again(job, at, error, data=delivery.encode(what)))
         assert isinstance(verdict, GiveUp)
         self._circuits.untried(url, permit)
         log.error("a webhook is given up: {reason}", reason=verdict.reason.message, **facts)
-        await self._finish(attempt, lambda: self._queue.fail(job, error, keep=FAILED_KEPT))
+        return await self._finish(job, lambda: self._queue.fail(job, error, keep=FAILED_KEPT))
 
-    async def _finish(self, attempt: _Attempt, work: Callable[[], Awaitable[bool]]) -> None:
-        await self._insist(work)
-        self._backlog.taken(attempt.job.group)
+    async def _finish(self, job: Job, work: Callable[[], Awaitable[bool]]) -> bool:
+        freed = await self._insist(work)
+        self._backlog.taken(job.group)
+        return freed
 
-    async def _hand_back(self, job: Job) -> None:
+    async def _hand_back(self, job: Job) -> bool:
         """Let somebody else try at once: this was no attempt."""
         try:
-            await self._queue.again(job, wall(), job.error or b"")
+            return await self._queue.again(job, wall(), job.error or b"")
         except (StoreUnavailable, StoreRefused):
-            pass  # its lease ends by itself
+            return False  # its lease ends by itself
 
-    async def _insist(self, work: Callable[[], Awaitable[Any]]) -> None:
+    async def _insist(self, work: Callable[[], Awaitable[bool]]) -> bool:
         """Write to the store, again until it answers: what was done already has no effect the second time."""
         while True:
             try:
-                await work()
-                return
+                return await work()
             except (StoreUnavailable, StoreRefused) as error:
                 log.warn("the store does not answer: {reason}", reason=error.message)
                 await pause(self._clock, _STORE_AWAY)

@@ -77,7 +77,7 @@ def policy_of(value: Callable[..., Any]) -> Policy:
 
 def headers_of(stored: Any) -> tuple[HeaderField, ...]:
     """Custom headers as the settings keep them."""
-    return tuple(msgspec.convert(stored or [], _HEADERS, from_attributes=True))
+    return tuple(msgspec.convert(stored, _HEADERS, from_attributes=True)) if stored else ()
 
 
 def own_of(settings: AccountSettings) -> Own:

@@ -179,6 +179,34 @@ class DelivererTests(StoreCase, WebCase):
         self.assertEqual((failed.state, json.loads(failed.job.error)["code"]), ("failed", "EEGRESSBLOCKED"))
         self.assertEqual(len(hook.got), 1)
 
+    async def test_damaged(self) -> None:
+        """A job that cannot be read is given up, and the next of its lane follows."""
+        hook, port = self.hook()
+        self.target(port)
+        for id_, data, body in (("x", b"{}", b"{}"), ("y", b"\xff", b"{}"), ("z", b'{"account":"a"', None)):
+            await self.queue.put(NewJob(QUEUE, lane("default", "a"), id_, "127.0.0.1", None, data, body))
+        await self.put("a", 1)
+        self.deliverer()
+        await hook.count(1)
+        for id_ in ("x", "y", "z"):
+            listed = await self.queue.find(id_)
+            assert listed is not None
+            self.assertEqual(listed.state, "failed")
+        await self.empty()
+
+    async def test_large(self) -> None:
+        """A body of megabytes arrives whole."""
+        hook, port = self.hook()
+        self.target(port)
+        self.deliverer()
+        what = Delivery(account="a", event="messageNew", event_id="1", place="inbox")
+        data = delivery.encode(what)
+        body = b"x" * 3_000_000
+        await self.queue.put(NewJob(QUEUE, lane("default", "a"), "1", "127.0.0.1", None, data, body))
+        await hook.count(1)
+        self.assertEqual(hook.got[0][1], body)
+        await self.empty()
+
     async def test_timeout(self) -> None:
         """A target that does not answer in time is tried again later; its answer is not waited for."""
         hook, port = self.hook()
