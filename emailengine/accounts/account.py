@@ -271,6 +271,7 @@ class Account(Service):
             async with self._shared.connecting.of(self._host()):
                 session = await self._shared.open_session(self.settings, self._news)
             self._session = session
+            session.on_lost(self._woken.raise_)
             await self._become("syncing")
             watch = Watch(self, session, self._shared)
             syncing = Syncing(self, session, self._shared)
