@@ -16,9 +16,10 @@ from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.internet.error import CannotListenError
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, LogEvent, Logger, globalLogBeginner
 from twisted.python import usage
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from emailengine import __version__
 from emailengine.config import KEYS, WITHOUT_EFFECT, Config, load, nearest
@@ -128,7 +129,8 @@ class Ending:
         self._reactor = reactor
         self._stopping = False
         self.status = 0
-        # Twisted sets its own handlers when the reactor starts
+        self._heed_signals()
+        # when the reactor starts, Twisted sets its own
         reactor.callWhenRunning(self._heed_signals)
 
     def _heed_signals(self) -> None:
@@ -192,6 +194,33 @@ def settle_memory() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 10, 20)
     gc.enable()
+
+
+@implementer(ILogObserver)
+class Announcer:
+    """Tells people on stderr where the daemon listens, which it logs with the URL."""
+
+    def __call__(self, event: LogEvent) -> None:
+        if event.get("log_format") == "listening on {url}" and sys.__stderr__ is not None:
+            print(f"EmailEngine listens on {event['url']}", file=sys.__stderr__, flush=True)
+
+
+def run_in_foreground(config: Config) -> int:
+    """Run until a signal comes (0), or until it turns out that the daemon cannot start (1): the exit status."""
+    from twisted.internet import reactor as installed
+
+    reactor: Any = installed
+    globalLogBeginner.beginLoggingTo([to_stdout(config.log_level), Announcer()])
+    ending = Ending(reactor)
+    try:
+        service = build(config, reactor, ending.failed)
+    except EmailEngineError as error:
+        complain(reason(error))
+        return 1
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    reactor.callWhenRunning(service.startService)
+    reactor.run()
+    return ending.status
 
 
 def makeService(options: Options) -> IService:

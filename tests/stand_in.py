@@ -28,6 +28,7 @@ class Part(Service):
         self.how = how
 
     async def ready(self) -> None:
+        await deferLater(self.reactor, 0)  # it takes a turn at least
         if self.how == "fails":
             raise StartupFailed("Redis does not answer (nowhere)")
         if self.how == "breaks":

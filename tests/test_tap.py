@@ -145,12 +145,19 @@ class RunningTests(ProcessCase):
         self.assertEqual((run.process.wait(20), run.out), (0, ""))
 
     def test_log(self) -> None:
-        """The log is JSON on stdout under twistd too, with the warnings of the configuration, from the level asked."""
-        run = self.run_("runs", *TWISTD, "--workers.imap=4", "--log.level=warn")
-        eventually(lambda: run.out, "it logs")
+        """The log is JSON on stdout under twistd too, with the warnings of the configuration."""
+        run = self.run_("runs", *TWISTD, "--workers.imap=4")
+        eventually(run.listens, "it logs")
         run.process.terminate()
         self.assertEqual(run.process.wait(20), 0)
-        self.assertEqual(run.said(), ["--workers.imap has no effect: everything runs in one process"])
+        self.assertEqual(
+            [(line["level"], line["msg"]) for line in run.lines()],
+            [
+                (40, "--workers.imap has no effect: everything runs in one process"),
+                (30, "listening on http://127.0.0.1:3000"),
+                (30, "stopped in order"),
+            ],
+        )
         self.assertEqual(run.err, "")
 
     def test_log_file(self) -> None:
