@@ -1,103 +1,46 @@
 #!/usr/bin/env python3
-"""A mail server to try emailengine with: Dovecot for IMAP, and SMTP that delivers into the same mailboxes.
+"""Mail servers to try emailengine with: Dovecot for IMAP, and SMTP that delivers into the same mailboxes.
 
     mailserver.py [--dir DIR]
 
-Two mailboxes, alice@example.test and bob@example.test, password `secret`. IMAP with STARTTLS on port 1143 and TLS on
-1993, SMTP submission on port 1587, all on 127.0.0.1 with a certificate of their own. Runs in the foreground; Ctrl-C
-ends it. Needs Debian's dovecot-imapd and dovecot-lmtpd, openssl, and Python's aiosmtpd. For trying things out only.
+Two mailboxes, alice@example.test and bob@example.test, password `secret`. IMAP on port 1143 (STARTTLS) and 1993 (TLS),
+SMTP submission on port 1587 (STARTTLS), all on 127.0.0.1 and with a certificate nobody vouches for. Everything is below
+DIR (/tmp/emailengine-tour), which is emptied first; nothing of the system's own Dovecot is touched. Runs in the
+foreground until Ctrl-C, as root or as any other user. Needs Debian's dovecot-imapd; run it with the Python of the
+environment that `make run` made: .venv/bin/python etc/tour/mailserver.py
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import grp
 import os
+import pwd
 import shutil
-import smtplib
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
-IMAP, IMAPS, SMTP, LMTP = 1143, 1993, 1587, 1024
+from attrs import define, field
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.cred.portal import Portal
+from twisted.internet import defer, protocol, reactor, ssl
+from twisted.mail import smtp
+from twisted.mail.imap4 import LOGINCredentials, PLAINCredentials
+from zope.interface import implementer
+
+IMAP, IMAPS, SMTP = 1143, 1993, 1587
 USERS = ("alice", "bob")
 PASSWORD = "secret"
+HERE = Path(__file__).resolve().parent
 
-CONFIG = """
-base_dir = {dir}/run
-state_dir = {dir}/state
-log_path = {dir}/dovecot.log
-protocols = imap lmtp
-listen = 127.0.0.1
-ssl = yes
-ssl_cert = <{dir}/cert.pem
-ssl_key = <{dir}/key.pem
-disable_plaintext_auth = yes
-auth_mechanisms = plain login
-default_internal_user = {user}
-default_internal_group = {group}
-default_login_user = {user}
-first_valid_uid = 0
-mail_home = {dir}/mail/%n
-mail_location = maildir:{dir}/mail/%n/Maildir
-passdb {{
-  driver = static
-  args = password={password}
-}}
-userdb {{
-  driver = static
-  args = uid={uid} gid={gid} home={dir}/mail/%n allow_all_users=yes
-}}
-namespace inbox {{
-  inbox = yes
-  separator = /
-  mailbox Drafts {{
-    special_use = \\Drafts
-    auto = subscribe
-  }}
-  mailbox Sent {{
-    special_use = \\Sent
-    auto = subscribe
-  }}
-  mailbox Trash {{
-    special_use = \\Trash
-    auto = subscribe
-  }}
-  mailbox Junk {{
-    special_use = \\Junk
-    auto = subscribe
-  }}
-}}
-service imap-login {{
-  chroot =
-  inet_listener imap {{
-    port = {imap}
-  }}
-  inet_listener imaps {{
-    port = {imaps}
-  }}
-}}
-service anvil {{
-  chroot =
-}}
-service lmtp {{
-  inet_listener lmtp {{
-    address = 127.0.0.1
-    port = {lmtp}
-  }}
-}}
-protocol lmtp {{
-  auth_username_format = %n
-  postmaster_address = postmaster@example.test
-}}
-"""
-
-WELCOME = """From: Bob Example <bob@example.test>
+WELCOME = b"""\
+From: Bob Example <bob@example.test>
 To: Alice Example <alice@example.test>
 Subject: Welcome
 Message-ID: <welcome@example.test>
@@ -106,112 +49,197 @@ MIME-Version: 1.0
 Content-Type: text/plain; charset=utf-8
 Content-Transfer-Encoding: 8bit
 
-Grüße from Bob. This message was here before emailengine came.
+Gr\xc3\xbc\xc3\x9fe from Bob. This message was here before emailengine came.
 """
 
 
-class Delivering:
-    """What SMTP accepts goes to the local mailboxes, and nowhere else."""
+@define
+class Boxes:
+    """The mailboxes as Maildirs; Dovecot sees at once what is put into them."""
 
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
-        if address.lower() not in {f"{user}@example.test" for user in USERS}:
-            return "550 5.1.1 This server knows alice@example.test and bob@example.test"
-        envelope.rcpt_tos.append(address)
-        return "250 2.1.5 OK"
+    home: Path
+    uid: int
+    gid: int
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, deliver, envelope.rcpt_tos, envelope.content)
-        return "250 2.0.0 delivered"
+    def make(self) -> None:
+        for user in USERS:
+            for part in ("", "Maildir", "Maildir/cur", "Maildir/new", "Maildir/tmp"):
+                path = self.home / user / part
+                path.mkdir(parents=True)
+                os.chown(path, self.uid, self.gid)
+        self.home.chmod(0o755)
 
-
-def deliver(recipients: list[str], message: bytes) -> None:
-    with smtplib.LMTP("127.0.0.1", LMTP) as lmtp:
-        lmtp.sendmail("tour@example.test", recipients, message)
-
-
-def wait(port: int) -> None:
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    sys.exit(f"nothing answers on port {port}")
+    def put(self, user: str, message: bytes) -> None:
+        box = self.home / user / "Maildir"
+        name = f"{time.time():.6f}.{uuid.uuid4().hex}"
+        written = box / "tmp" / name
+        written.write_bytes(message)
+        os.chown(written, self.uid, self.gid)
+        written.rename(box / "new" / name)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dir", type=Path, default=Path(tempfile.gettempdir()) / "emailengine-tour")
-    options = parser.parse_args()
-    dovecot = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    if dovecot is None:
-        sys.exit("Dovecot is missing: sudo apt-get install -y dovecot-imapd dovecot-lmtpd")
-    try:
-        from aiosmtpd.smtp import SMTP as SmtpProtocol
-        from aiosmtpd.smtp import AuthResult
-    except ImportError:
-        sys.exit("Python's aiosmtpd is missing: pip install aiosmtpd")
-    shutil.rmtree(options.dir, ignore_errors=True)
-    options.dir.mkdir(parents=True)
-    # as root, Dovecot wants users of lower rights; else everything runs as whoever started this
-    root = os.getuid() == 0
-    user, group = ("dovecot", "dovecot") if root else (os.environ.get("USER", "nobody"), str(os.getgid()))
-    uid, gid = (65534, 65534) if root else (os.getuid(), os.getgid())
-    mail = options.dir / "mail"
-    mail.mkdir(mode=0o777)
-    mail.chmod(0o777)
+@implementer(smtp.IMessage)
+@define
+class Message:
+    boxes: Boxes
+    user: str
+    lines: list[bytes] = field(factory=list)
+
+    def lineReceived(self, line: bytes) -> None:
+        self.lines.append(line + b"\r\n")
+
+    def eomReceived(self) -> defer.Deferred[bytes]:
+        self.boxes.put(self.user, b"".join(self.lines))
+        return defer.succeed(b"delivered")
+
+    def connectionLost(self) -> None:
+        pass
+
+
+@implementer(smtp.IMessageDelivery)
+@define
+class Delivery:
+    """Delivers to the two mailboxes, and nowhere else."""
+
+    boxes: Boxes
+
+    def receivedHeader(self, helo: Any, origin: Any, recipients: Any) -> bytes:
+        return b"Received: by mail.example.test; " + smtp.rfc822date()
+
+    def validateFrom(self, helo: Any, origin: smtp.Address) -> smtp.Address:
+        return origin
+
+    def validateTo(self, user: smtp.User) -> Any:
+        name = user.dest.local.decode("ascii", "replace").lower()
+        if user.dest.domain.lower() != b"example.test" or name not in USERS:
+            raise smtp.SMTPBadRcpt(user)
+        return lambda: Message(self.boxes, name)
+
+
+@define
+class Realm:
+    boxes: Boxes
+
+    def requestAvatar(self, avatar: Any, mind: Any, *interfaces: Any) -> Any:
+        return smtp.IMessageDelivery, Delivery(self.boxes), lambda: None
+
+
+class Submission(smtp.SMTPFactory):
+    """SMTP that wants a login, by STARTTLS."""
+
+    protocol = smtp.ESMTP  # type: ignore[assignment]
+    noisy = False
+    certificate: Any = None
+
+    def buildProtocol(self, address: Any) -> Any:
+        built = super().buildProtocol(address)
+        built.host = b"mail.example.test"
+        built.ctx = self.certificate
+        built.challengers = {b"PLAIN": PLAINCredentials, b"LOGIN": LOGINCredentials}
+        return built
+
+
+class Dovecot(protocol.ProcessProtocol):
+    """Ends the whole when Dovecot ends, and is waited for when the whole ends."""
+
+    def __init__(self) -> None:
+        self.ended: defer.Deferred[None] = defer.Deferred()
+        self.stopping = False
+
+    def processEnded(self, reason: Any) -> None:
+        self.ended.callback(None)
+        if not self.stopping:
+            print("Dovecot has ended", file=sys.stderr)
+            reactor.stop()
+
+    def stop(self) -> defer.Deferred[None]:
+        self.stopping = True
+        if not self.ended.called:
+            self.transport.signalProcess("TERM")
+        return self.ended
+
+
+def listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def rights() -> tuple[int, int]:
+    """Who the mail belongs to: root's Dovecot wants somebody else for it."""
+    if os.getuid():
+        return os.getuid(), os.getgid()
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid
+
+
+def prepare(directory: Path, uid: int, gid: int) -> Path:
+    """Everything Dovecot needs, below the directory; the result is its configuration."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    directory.chmod(0o755)
     make = "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
     subprocess.run(
-        [*make.split(), "-keyout", str(options.dir / "key.pem"), "-out", str(options.dir / "cert.pem")],
+        [*make.split(), "-keyout", str(directory / "key.pem"), "-out", str(directory / "cert.pem")],
         check=True,
         stderr=subprocess.DEVNULL,
     )
-    config = options.dir / "dovecot.conf"
-    config.write_text(
-        CONFIG.format(
-            dir=options.dir,
-            user=user,
-            group=group,
-            uid=uid,
-            gid=gid,
-            password=PASSWORD,
-            imap=IMAP,
-            imaps=IMAPS,
-            lmtp=LMTP,
-        )
+    names = [name for user in USERS for name in (user, f"{user}@example.test")]
+    (directory / "users").write_text("".join(f"{name}:{PASSWORD}\n" for name in names))
+    text = (HERE / "dovecot.conf").read_text()
+    root = os.getuid() == 0
+    values = {
+        "dir": directory,
+        "uid": uid,
+        "gid": gid,
+        "user": "dovecot" if root else pwd.getpwuid(uid).pw_name,
+        "group": "dovecot" if root else grp.getgrgid(gid).gr_name,
+        "imap": IMAP,
+        "imaps": IMAPS,
+    }
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", str(value))
+    config = directory / "dovecot.conf"
+    config.write_text(text)
+    return config
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--dir", type=Path, default=Path(tempfile.gettempdir()) / "emailengine-tour")
+    directory = parser.parse_args().dir.resolve()
+    dovecot = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if dovecot is None:
+        sys.exit("Dovecot is missing: sudo apt-get install -y dovecot-imapd")
+    taken = [port for port in (IMAP, IMAPS, SMTP) if listening(port)]
+    if taken:
+        sys.exit(f"Something listens on port {taken[0]} already")
+    uid, gid = rights()
+    config = prepare(directory, uid, gid)
+    boxes = Boxes(directory / "mail", uid, gid)
+    boxes.make()
+    boxes.put("alice", WELCOME.replace(b"\n", b"\r\n"))
+
+    login = InMemoryUsernamePasswordDatabaseDontUse(
+        **{name: PASSWORD.encode() for user in USERS for name in (user, f"{user}@example.test")}
     )
-    server = subprocess.Popen([dovecot, "-F", "-c", str(config)])
-    try:
-        wait(IMAP)
-        wait(LMTP)
-        deliver(["alice@example.test"], WELCOME.replace("\n", "\r\n").encode())
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(options.dir / "cert.pem", options.dir / "key.pem")
+    submission = Submission(Portal(Realm(boxes), [login]))
+    submission.certificate = ssl.DefaultOpenSSLContextFactory(str(directory / "key.pem"), str(directory / "cert.pem"))
+    reactor.listenTCP(SMTP, submission, interface="127.0.0.1")
+    server = Dovecot()
+    reactor.spawnProcess(server, dovecot, [dovecot, "-F", "-c", str(config)], env=None, childFDs={1: 1, 2: 2})
 
-        def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> Any:
-            return AuthResult(success=data.password == PASSWORD.encode())
+    def tell(tries: int = 200) -> None:
+        if listening(IMAP):
+            print(f"IMAP on 127.0.0.1:{IMAP}, SMTP on 127.0.0.1:{SMTP}: alice and bob, password {PASSWORD}", flush=True)
+        elif tries:
+            reactor.callLater(0.05, tell, tries - 1)
+        else:
+            print(f"Dovecot does not answer; see {directory}/dovecot.log", file=sys.stderr)
+            reactor.stop()
 
-        async def serve() -> None:
-            listening = await asyncio.get_running_loop().create_server(
-                lambda: SmtpProtocol(
-                    Delivering(),
-                    tls_context=context,
-                    authenticator=authenticate,
-                    auth_required=True,
-                    enable_SMTPUTF8=True,
-                ),
-                "127.0.0.1",
-                SMTP,
-            )
-            print(f"IMAP on 127.0.0.1:{IMAP}, SMTP on 127.0.0.1:{SMTP}; alice and bob, password {PASSWORD}", flush=True)
-            await listening.serve_forever()
-
-        asyncio.run(serve())
-    except KeyboardInterrupt:
-        pass
-    finally:
-        server.terminate()
-        server.wait(10)
+    reactor.callWhenRunning(tell)
+    reactor.addSystemEventTrigger("before", "shutdown", server.stop)
+    reactor.run()
 
 
 if __name__ == "__main__":
