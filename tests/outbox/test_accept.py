@@ -128,6 +128,13 @@ class AcceptTests(RedisCase):
         self.assertIn(answer.message_id.encode(), base64.b64decode(answer.preview or ""))
         self.assertEqual(await self.all_keys(), [])
 
+    async def test_dry_run_of_known_key(self) -> None:
+        """A dry run shows its own message, also under a key that has an answer."""
+        first = await self.submit(key="k", **TO)
+        dry = await self.submit(key="k", **TO, dryRun=True)
+        self.assertEqual(dry.response, "Dry run")
+        self.assertNotEqual(dry.message_id, first.message_id)
+
     async def test_idempotency(self) -> None:
         """The same key gives the first answer again, for that account, and queues nothing."""
         first = await self.submit(key="k:1", **TO)
