@@ -402,7 +402,7 @@ class RestPort(Service):
             reason = getattr(problem, "socketError", None) or problem
             words = getattr(reason, "strerror", None) or str(reason)
             raise StartupFailed(
-                f"Cannot listen on {self.interface}:{self._wanted}: {words}. Choose another port with --api.port"
+                f"Cannot listen on {self.interface}:{self._wanted}: {words} (options --api.host and --api.port)"
             ) from problem
         assert self._listening is not None
         self.port = cast("IPv4Address", self._listening.getHost()).port

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from emailengine.api.access import AccessRules
@@ -199,6 +201,40 @@ class HeadTests(ApiCase):
             connection.send(raw[:place])
             connection.send(raw[place:])
             self.assertEqual(connection.answer().status, 200, place)
+
+
+class AnythingTests(ApiCase):
+    @settings(max_examples=300, deadline=None)
+    @given(
+        st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "X-Y"]),
+        st.lists(
+            st.sampled_from(["v1", "account", "a", "%2F", "%ff", "%", "messages", "message", "text", "", ".", ":"]),
+            max_size=6,
+        ),
+        st.text("path=&page%2fé\x7f?#[]1", max_size=20),
+        st.lists(
+            st.tuples(
+                st.sampled_from(["host", "authorization", "content-type", "x-ee-timeout", "origin", "expect"]),
+                st.text("abz[]:/. é1", max_size=9),
+            ),
+            max_size=4,
+        ),
+        st.text('{}[]:",1a\x80', max_size=40),
+    )
+    def test_never_broken(
+        self, method: str, path: list[str], query: str, headers: list[tuple[str, str]], text: str
+    ) -> None:
+        """Whatever comes, the answer is JSON or a page of ours, and never an error of the server's own."""
+        connection, body = self.connect(), text.encode("latin-1")
+        target = "/" + "/".join(path) + "?" + query.replace("é", "\xb0")
+        connection.send(head(method, target, [AUTH, length(len(body)), *headers]) + body)
+        answer = connection.answer(headless=method == "HEAD")
+        self.assertLess(answer.status, 500)
+        if answer.status != 204:
+            kind = answer.header("content-type") or ""
+            self.assertTrue(kind.startswith("application/json") or answer.status == 200)
+        connection.lose()
+        self.assertEqual(self.flushLoggedErrors(), [])
 
 
 class ClosingTests(ApiCase):
