@@ -166,6 +166,9 @@ class Queue:
         """
         Take the job whose turn it is for `lease` seconds, of a group with fewer than `per_group` at work.
 
+        All who claim from a queue say the same `per_group`: a group that one of them finds at its limit is looked at
+        again when work on one of its jobs ends.
+
         `Wait` says when there may be one. When the answer is lost the job comes back after its lease.
         """
         kind, *rest = await self._script("claim_job", millis(lease), per_group)

@@ -33,7 +33,9 @@ class Direct:
     def now(self, *arguments: Any) -> Any:
         self._socket.sendall(hiredis.pack_command(arguments))
         while (reply := self._reader.gets()) is False:
-            self._reader.feed(self._socket.recv(65536))
+            received = self._socket.recv(65536)
+            assert received, "Redis is gone"
+            self._reader.feed(received)
         if isinstance(reply, StoreRefused):
             raise reply
         return reply

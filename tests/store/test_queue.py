@@ -226,6 +226,35 @@ class StepTests(QueueCase):
         total, listed = await queue.page(0, 9)
         self.assertEqual((total, [one.job.id for one in listed]), (1, ["5"]))
 
+    async def test_removed_by_others(self) -> None:
+        """A job whose record was removed from outside stops nobody, at work or waiting."""
+        for ordered in (False, True):
+            queue = self.queue(str(ordered), ordered=ordered)
+            for id in ("1", "2", "3", "4"):
+                await queue.put(new(id, "first" if id < "4" else "other", queue=queue.name))
+            for job in (new("5", "third", queue=queue.name), new("6", "third", queue=queue.name, at=FAR)):
+                await queue.put(job)
+            held = await self.take(queue)
+            for id in ("1", "2", "5"):
+                await self.redis.call("DEL", self.keys.queue("job", queue.name, id.encode()))
+            self.assertFalse(await queue.done(held))
+            await self.redis.call("ZADD", self.keys.queue("busy", queue.name), 1, "1")
+            self.assertEqual(sorted(await self.drain(queue)), ["3", "4"])
+            await queue.cancel("6")
+            self.assertEqual((await queue.page(0, 9))[0], 0)
+        self.assertEqual(await self.all_keys(), [])
+
+    async def test_removed_at_limit(self) -> None:
+        """A group at its limit is free again when its job at work was removed from outside."""
+        queue = self.queue()
+        for id in ("1", "2"):
+            await queue.put(new(id, id))
+        await self.take(queue, per_group=1)
+        self.assertIsInstance(await queue.claim(lease=1, per_group=1), Wait)
+        await self.redis.call("DEL", self.keys.queue("job", "q", b"1"))
+        await self.redis.call("ZADD", self.keys.queue("busy", "q"), 1, "1")
+        self.assertEqual((await self.take(queue, per_group=1)).id, "2")
+
     async def test_known_queues(self) -> None:
         """A queue of a name that is known to be ordered cannot be opened as another."""
         self.assertRaises(ValueError, lambda: self.queue("notify"))

@@ -94,13 +94,15 @@ class QueueMachine(RuleBasedStateMachine):
             redis=cast(Any, self.redis), keys=Keys(self.redis.prefix.decode()), name="q", ordered=self.ordered
         )
         self.model = Model(self.ordered)
+        self.limit = 1
         self.step = 0
         self.number = 0
         self.jobs: list[Job] = []  # at work
         self.lost: list[Job] = []
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(limit=st.integers(1, 3))
+    def begin(self, limit: int) -> None:
+        self.limit = limit
         assert self.redis.keys() == []
 
     def tick(self) -> int:
@@ -138,10 +140,10 @@ class QueueMachine(RuleBasedStateMachine):
             self.model.lanes.setdefault(lane, []).append(Known(id, lane, group, later, body, step))
             self.model.look(step)
 
-    @rule(limit=st.integers(1, 3))
-    def claim(self, limit: int) -> None:
-        expected = self.model.next(limit)
-        got = run(self.queue.claim(lease=1000, per_group=limit))
+    @rule()
+    def claim(self) -> None:
+        expected = self.model.next(self.limit)
+        got = run(self.queue.claim(lease=1000, per_group=self.limit))
         if expected is None:
             assert isinstance(got, Wait), got
             if self.model.held:
@@ -273,7 +275,7 @@ class QueueMachine(RuleBasedStateMachine):
         for known in [one for one in self.model.all() if one.later] + self.model.failed:
             assert run(self.queue.cancel(known.id)) is not None
         left = {one.id for one in self.model.all() if not one.later}
-        while isinstance(got := run(self.queue.claim(lease=9, per_group=1)), Job):
+        while isinstance(got := run(self.queue.claim(lease=9, per_group=self.limit)), Job):
             left.remove(got.id)
             assert run(self.queue.done(got))
         assert got == Wait(None)

@@ -20,12 +20,30 @@ local function set_group(q, group)
   end
 end
 
--- The job of a lane that goes next, or nil.
-local function head(q, lane)
+-- Take a job out of its lane.
+local function unlist(q, id, lane)
   if q.ordered then
-    return redis.call('LINDEX', q.lane .. lane, 0) or nil
+    redis.call('LREM', q.lane .. lane, 1, id)
+  else
+    redis.call('ZREM', q.lane .. lane, id)
   end
-  return redis.call('ZRANGE', q.lane .. lane, 0, 0)[1]
+  redis.call('ZREM', q.due, id)
+end
+
+-- The job of a lane that goes next, or nil. One that somebody else removed is forgotten, lest it stop all others.
+local function head(q, lane)
+  while true do
+    local id
+    if q.ordered then
+      id = redis.call('LINDEX', q.lane .. lane, 0) or nil
+    else
+      id = redis.call('ZRANGE', q.lane .. lane, 0, 0)[1]
+    end
+    if not id or redis.call('EXISTS', q.job .. id) == 1 then
+      return id
+    end
+    unlist(q, id, lane)
+  end
 end
 
 -- Let a lane wait for its turn as its jobs ask for, unless one of them is at work. A lane that waits already keeps its
@@ -80,24 +98,44 @@ local function release(q, id, lane, group, now)
   set_lane(q, lane, now)
 end
 
+-- Free the lanes of jobs at work that somebody else removed, and count anew what is at work in each group.
+local function mend(q, now)
+  local held = redis.call('HGETALL', q.held)
+  redis.call('DEL', q.load)
+  for place = 1, #held, 2 do
+    local lane, id = held[place], held[place + 1]
+    local group = redis.call('HGET', q.job .. id, 'group')
+    if group then
+      redis.call('HINCRBY', q.load, group, 1)
+    else
+      redis.call('HDEL', q.held, lane)
+      redis.call('ZREM', q.busy, id)
+      unlist(q, id, lane)
+      set_lane(q, lane, now)
+    end
+  end
+  for _, group in ipairs(redis.call('HVALS', q.at)) do
+    set_group(q, group)
+  end
+end
+
 -- Give back the jobs whose lease has ended.
 local function end_leases(q, now)
   local ended = redis.call('ZRANGEBYSCORE', q.busy, '-inf', now, 'LIMIT', 0, 100)
   for _, id in ipairs(ended) do
     local stored = redis.call('HMGET', q.job .. id, 'lane', 'group', 'due')
-    redis.call('ZADD', q.due, stored[3], id)
-    release(q, id, stored[1], stored[2], now)
+    if stored[1] then
+      redis.call('ZADD', q.due, stored[3], id)
+      release(q, id, stored[1], stored[2], now)
+    else
+      mend(q, now)
+    end
   end
 end
 
 -- Take a job out of its lane, and give its body back.
 local function leave(q, id, lane)
-  if q.ordered then
-    redis.call('LREM', q.lane .. lane, 1, id)
-  else
-    redis.call('ZREM', q.lane .. lane, id)
-  end
-  redis.call('ZREM', q.due, id)
+  unlist(q, id, lane)
   local body = redis.call('HGET', q.job .. id, 'body')
   if body then
     body = q.prefix .. 'body:' .. body

@@ -15,25 +15,29 @@ while true do
     redis.call('ZREM', q.groups, group) -- comes back when one of its lanes is free again
   else
     local lane = redis.call('ZRANGE', q.ready .. group, 0, 0)[1]
-    local id = head(q, lane)
     redis.call('ZREM', q.ready .. group, lane)
     redis.call('HDEL', q.at, lane)
     set_group(q, group)
-    redis.call('HSET', q.held, lane, id)
-    redis.call('HINCRBY', q.load, group, 1)
-    redis.call('ZADD', q.busy, now + tonumber(ARGV[4]), id)
-    redis.call('ZREM', q.due, id)
-    redis.call('HINCRBY', q.job .. id, 'attempt', 1)
-    redis.call('HSET', q.job .. id, 'claimed', now)
-    local job = described(q, id)
-    local body = job[11]
-    if body then
-      body = ARGV[1] .. 'body:' .. body
-      body = redis.call('HSTRLEN', body, 'body') <= 65536 and redis.call('HGET', body, 'body')
+    local id = head(q, lane)
+    local job = id and described(q, id)
+    if job and tonumber(job[6]) > now then -- the one before it was removed by others
+      set_lane(q, lane, now)
+    elseif job then
+      redis.call('HSET', q.held, lane, id)
+      redis.call('HINCRBY', q.load, group, 1)
+      redis.call('ZADD', q.busy, now + tonumber(ARGV[4]), id)
+      redis.call('ZREM', q.due, id)
+      job[4] = redis.call('HINCRBY', q.job .. id, 'attempt', 1)
+      redis.call('HSET', q.job .. id, 'claimed', now)
+      local body = job[11]
+      if body then
+        body = ARGV[1] .. 'body:' .. body
+        body = redis.call('HSTRLEN', body, 'body') <= 65536 and redis.call('HGET', body, 'body')
+      end
+      table.insert(job, 1, 'job')
+      job[13] = body
+      return job
     end
-    table.insert(job, 1, 'job')
-    job[13] = body
-    return job
   end
 end
 
