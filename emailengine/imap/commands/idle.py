@@ -29,13 +29,15 @@ class Idle(Plain):
     `started` fires when the server has answered `+`, or fails with what ended it before.
     """
 
-    __slots__ = ("begun", "ending", "resting", "started")
+    __slots__ = ("agreed", "begun", "ending", "resting", "started")
     word = "IDLE"
 
     def __init__(self) -> None:
         self.started: Deferred[None] = Deferred(lambda _: None)
         self.begun = False
         """It was sent."""
+        self.agreed = False
+        """The server answered `+`."""
         self.resting = False
         """The server waits with us: silence is normal now."""
         self.ending = False
@@ -48,10 +50,12 @@ class Idle(Plain):
         self.begun = True
 
     def answer(self, challenge: bytes) -> bytes | None:
-        if self.started.called:
+        if self.agreed:
             return None
+        self.agreed = True
         self.resting = not self.ending
-        self.started.callback(None)
+        if not self.started.called:
+            self.started.callback(None)
         return DONE if self.ending else None
 
     def result(self, final: Tagged) -> None:
