@@ -150,6 +150,7 @@ class Ending:
     def _stop(self) -> None:
         if not self._stopping:
             self._stopping = True
+            log.info("stopping")
             # a failure may come from inside the start, which wants to return first
             self._reactor.callLater(0, self._reactor.stop)
 

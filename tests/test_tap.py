@@ -155,6 +155,7 @@ class RunningTests(ProcessCase):
             [
                 (40, "--workers.imap has no effect: everything runs in one process"),
                 (30, "listening on http://127.0.0.1:3000"),
+                (30, "stopping"),
                 (30, "stopped in order"),
             ],
         )

@@ -76,7 +76,7 @@ class JsonLog:
         }
         for name, value in event.items():
             if not name.startswith("log_") and name not in _PLUMBING:
-                line[name] = "[hidden]" if name in _HIDDEN else plain(value)
+                line[plain(name)] = "[hidden]" if name in _HIDDEN else plain(value)
         line["msg"] = plain(formatEvent(event))
         if failure is not None:
             line["err"] = _error(failure)
@@ -105,7 +105,9 @@ def plain(value: Any, depth: int = 0) -> Any:
     elif depth < DEEPEST and isinstance(value, (list, tuple, set, frozenset)):
         return [plain(one, depth + 1) for one in value]
     elif depth < DEEPEST and type(value) is dict:
-        return {str(name): "[hidden]" if name in _HIDDEN else plain(one, depth + 1) for name, one in value.items()}
+        return {
+            plain(str(name)): "[hidden]" if name in _HIDDEN else plain(one, depth + 1) for name, one in value.items()
+        }
     elif not isinstance(value, str):
         try:
             value = str(value)

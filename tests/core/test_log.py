@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from attrs import frozen
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
@@ -120,6 +120,7 @@ class LineTests(LogCase):
     @given(st.dictionaries(st.text(st.characters(), max_size=5), st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.binary() | st.text(st.characters()),
         lambda inner: st.lists(inner) | st.dictionaries(st.integers() | st.text(), inner), max_leaves=8), max_size=4))  # fmt: skip
+    @example({"\ud800": {"\ud800": "\ud800"}})
     def test_anything(self, fields: dict[str, Any]) -> None:
         """Whatever the fields hold, the line is JSON."""
         JsonLog(self.lines.append)({**fields, "log_format": "x", "log_level": LogLevel.info, "log_time": 1.5})
