@@ -53,10 +53,11 @@ class Idle(Plain):
         if self.agreed:
             return None
         self.agreed = True
-        self.resting = not self.ending
+        late = self.ending  # whoever waits for `started` may end it at once, and says DONE then
+        self.resting = not late
         if not self.started.called:
             self.started.callback(None)
-        return DONE if self.ending else None
+        return DONE if late else None
 
     def result(self, final: Tagged) -> None:
         self.resting = False
