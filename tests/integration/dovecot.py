@@ -152,7 +152,7 @@ class Dovecot:
                 home=self._home,
                 log=self.log.resolve(),
                 ssl="yes" if certificate else "no",
-                certificate=f"ssl_cert = <{certificate}\nssl_key = <{key}" if certificate else "",
+                certificate=_tls(certificate, key),
                 uid=self._owner[0],
                 gid=self._owner[1],
                 connections=max_connections,
@@ -165,7 +165,11 @@ class Dovecot:
         _allow_many_watches()
         self._config = config
         self._running: Running | None = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
 
     def start(self) -> None:
         """Start it (again), on the same ports and with the same mail."""
@@ -241,6 +245,12 @@ class Dovecot:
     def _give(self, path: Path) -> None:
         if os.getuid() == 0:
             os.chown(path, *self._owner)
+
+
+def _tls(certificate: Path | str | None, key: Path | str | None) -> str:
+    if certificate is None or key is None:
+        return ""
+    return f"ssl_cert = <{Path(certificate).resolve()}\nssl_key = <{Path(key).resolve()}"
 
 
 def _allow_many_watches() -> None:
