@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -120,6 +120,7 @@ def build(config: Config, reactor: Any, *, failed: Callable[[Exception], None]) 
         said=lambda account: heard.said(account),
         became=census.moved,
         usable=lambda account: heard.usable(account),
+        left=lambda account: heard.left(account),
         text_wish=lambda: _text_wish(settings),
     )
     roster = Roster(shared)
@@ -184,6 +185,7 @@ def build(config: Config, reactor: Any, *, failed: Callable[[Exception], None]) 
         clock=reactor,
         hostname=hostname,
     )
+    heard.left = outbox.forget
     figures = StoreFigures(
         clock=reactor,
         redis=redis,
@@ -216,10 +218,11 @@ def build(config: Config, reactor: Any, *, failed: Callable[[Exception], None]) 
 
 @define
 class _Heard:
-    """Who is told what accounts say: the announcer, which is built after the accounts."""
+    """Who is told of what happens to accounts: the announcer and the outbox, which are built after them."""
 
-    said: Callable[[str], None] = field(default=lambda account: None)
-    usable: Callable[[str], None] = field(default=lambda account: None)
+    said: Callable[[str], None] = field(init=False)
+    usable: Callable[[str], None] = field(init=False)
+    left: Callable[[str], Awaitable[None]] = field(init=False)
 
 
 class Prepared(Service):

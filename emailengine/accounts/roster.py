@@ -149,7 +149,9 @@ class Roster(MultiService):
                 await maybeDeferred(actor.disownServiceParent)
             deleted = _event("accountDeleted", account, {"account": account})
             await self._shared.accounts.delete(account, [deleted])
-            self._shared.became(account, actor.state if actor is not None else "init", "")
+            if actor is not None:
+                self._shared.became(account, actor.state, "")
+            await self._shared.left(account)
             self._shared.said(account)
 
     async def describe(self, account: str, *, quota: bool, deadline: Deadline) -> AccountDetail:

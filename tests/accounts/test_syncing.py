@@ -59,6 +59,7 @@ class SyncingCase(RedisCase):
             said=lambda account: None,
             became=lambda account, before, now: None,
             usable=lambda account: None,
+            left=no_session,
             text_wish=lambda: None,
         )
         self.account = Account("a", record, record.settings, shared)
