@@ -222,7 +222,7 @@ class _Heard:
 
     said: Callable[[str], None] = field(init=False)
     usable: Callable[[str], None] = field(init=False)
-    left: Callable[[str], Awaitable[None]] = field(init=False)
+    left: Callable[[str], Awaitable[object]] = field(init=False)
 
 
 class Prepared(Service):

@@ -80,7 +80,7 @@ class Shared:
     said: Callable[[str], None]  # there is something to announce for an account
     became: Callable[[str, str, str], None]  # account, state before, state now
     usable: Callable[[str], None]  # the account has a session again
-    left: Callable[[str], Awaitable[None]]  # an account was deleted: remove what others keep for it
+    left: Callable[[str], Awaitable[object]]  # an account was deleted: remove what others keep for it
     text_wish: Callable[[], TextWish | None]  # what webhooks tell of a new message's text; None: no content at all
     connecting: KeyedGate = field(factory=lambda: KeyedGate(50, 50))
     slices: Gate = field(factory=lambda: Gate(16))

@@ -238,6 +238,13 @@ class WalkTests(unittest.TestCase):
         self.assertIn(b"Subject: with a file", body)
         self.assertIn(base64.b64encode(content[:57]), body)
 
+    def test_cut_connection(self) -> None:
+        """A connection that is cut is made again at once, and what came meanwhile is announced."""
+        self.arrive("before the cut")
+        self.mail.kick("anna")
+        self.arrive("after the cut")
+        self.daemon.wait_for_state("anna", "connected")
+
     # changing
 
     def test_flags_from_both_sides(self) -> None:
