@@ -27,7 +27,7 @@ MODERN = (
 
 
 @implementer(ITLSTransport)
-class Peer(StringTransport):
+class Peer(StringTransport):  # type: ignore[misc]  # only what a connection uses of it
     """A transport that is a scripted server."""
 
     def __init__(self, connection: Connection) -> None:
@@ -64,7 +64,7 @@ class Peer(StringTransport):
 
     def heard(self) -> str:
         """What the client said since the last look."""
-        found = self.value()
+        found: bytes = self.value()
         self.clear()
         return found.decode()
 

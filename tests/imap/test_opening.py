@@ -36,7 +36,7 @@ class OpeningTests(SynchronousTestCase):
 
     def failed(self, opening: Opening, kind: type[EmailEngineError]) -> EmailEngineError:
         """The error it ended in, the connection being closed and the secret in no error."""
-        error = self.failureResultOf(opening.session, kind).value
+        error: EmailEngineError = self.failureResultOf(opening.session, kind).value
         self.assertTrue(opening.peer.closed)
         self.assertNotIn("secret", str(error))
         return error

@@ -18,7 +18,7 @@ from emailengine.errors import ConnectFailed, TimedOut, TlsFailed
 from emailengine.net.dial import Dialer
 from emailengine.net.tls import Contexts, TlsPolicy
 
-ADDRESSES = {
+ADDRESSES: dict[str, list[Any]] = {
     "two.example": [IPv6Address("TCP", "2001:db8::1", 993), IPv4Address("TCP", "192.0.2.1", 993)],
     "one.example": [IPv4Address("TCP", "192.0.2.1", 993)],
 }
@@ -58,7 +58,8 @@ class _Connector:
 class _Reactor(MemoryReactorClock):
     def __init__(self) -> None:
         super().__init__()
-        self.nameResolver = _Resolver()
+        self.names = _Resolver()
+        self.nameResolver: Any = self.names
         self.dialled: list[tuple[str, Any, Any, _Connector]] = []
 
     def connectTCP(self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: Any = None) -> Any:
@@ -138,8 +139,8 @@ class DialerTests(SynchronousTestCase):
         made = self.connect("slow.example")
         self.reactor.advance(10)
         self.failureResultOf(made, TimedOut)
-        assert self.reactor.nameResolver.last is not None
-        self.assertTrue(self.reactor.nameResolver.last.cancelled)
+        assert self.reactor.names.last is not None
+        self.assertTrue(self.reactor.names.last.cancelled)
 
     def test_cancelled(self) -> None:
         """Who does not want the connection any more leaves nothing behind."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -44,8 +45,9 @@ def answer(kind: int, *texts: str, ttl: int = 60) -> Deferred[Any]:
 class ResolverTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.directory = Path(self.mktemp())
-        self.directory.mkdir()
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
         self.hosts = self.directory / "hosts"
         self.resolv = self.directory / "resolv.conf"
         self.asked: list[tuple[str, int]] = []
@@ -69,6 +71,9 @@ class ResolverTests(SynchronousTestCase):
     def look_up(self, name: str) -> Deferred[Any]:
         found: Deferred[Any] = Deferred.fromCoroutine(self.resolver.look_up(name))
         return found.addCallback(lambda addresses: [str(one) for one in addresses])
+
+    def resolve(self, receiver: Any, name: str, port: int) -> Any:
+        return self.resolver.resolveHostName(receiver, name, port)
 
     def write(self, path: Path, text: str) -> None:
         path.write_text(text)
@@ -170,18 +175,18 @@ class ResolverTests(SynchronousTestCase):
         """A receiver hears of addresses with its port, and then of the end; that nobody knew is told."""
         self.zone["a.example", dns.A] = ["192.0.2.1"]
         receiver = _Receiver()
-        self.resolver.resolveHostName(receiver, "a.example", 993)
+        self.resolve(receiver, "a.example", 993)
         self.assertEqual((receiver.told, receiver.complete), ([("192.0.2.1", 993)], True))
         self.zone["b.example", dns.A] = DNSServerError()
         receiver = _Receiver()
-        self.resolver.resolveHostName(receiver, "b.example", 993)
+        self.resolve(receiver, "b.example", 993)
         self.assertEqual((receiver.told, receiver.complete, receiver.resolution.temporary), ([], True, True))
 
     def test_cancel(self) -> None:
         """A question that is cancelled is complete, and leaves no timer."""
         self.zone["a.example", dns.A] = Deferred()
         receiver = _Receiver()
-        self.resolver.resolveHostName(receiver, "a.example", 993).cancel()
+        self.resolve(receiver, "a.example", 993).cancel()
         self.assertTrue(receiver.complete)
 
 

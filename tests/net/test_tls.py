@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from OpenSSL import SSL
@@ -60,8 +61,9 @@ class _Greeter(Protocol):
 
 class CertificateTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.directory = Path(self.mktemp())
-        self.directory.mkdir()
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
         self.authority = Authority(self.directory)
         self.contexts = Contexts()
         self.server: _Server
@@ -75,7 +77,7 @@ class CertificateTests(SynchronousTestCase):
         creator = self.contexts.creator(policy or TlsPolicy(ca=self.authority.ca), host)
         theirs = TLSMemoryBIOFactory(self.server, False, Factory.forProtocol(_Greeter), clock)
         ours = TLSMemoryBIOFactory(creator, True, Factory.forProtocol(lambda: client), clock)
-        server, protocol = theirs.buildProtocol(None), ours.buildProtocol(None)  # type: ignore[arg-type]
+        server, protocol = theirs.buildProtocol(None), ours.buildProtocol(None)
         pump = connect(server, makeFakeServer(server), protocol, makeFakeClient(protocol))
         for _ in range(5):
             clock.advance(1)

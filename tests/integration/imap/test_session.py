@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 import pytest
 from attrs import evolve
@@ -64,7 +65,7 @@ class Client(TestCase):
     directory: Path
 
     def setUp(self) -> None:
-        self.reactor: Any = reactor
+        self.reactor: Any = cast("Any", reactor)
         before = self.reactor.nameResolver
         resolver.install(self.reactor)
         self.addCleanup(self.reactor.installNameResolver, before)
@@ -283,8 +284,9 @@ class SessionTests(Client):
 class CertificateTests(Client):
     def setUp(self) -> None:
         super().setUp()
-        self.directory = Path(self.mktemp())
-        self.directory.mkdir()
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
         self.authority = Authority(self.directory)
 
     async def test_certificates(self) -> None:
