@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
@@ -32,13 +33,13 @@ class Raw(Protocol):
 
     def __init__(self) -> None:
         self.got = b""
-        self.lost: Deferred[None] = Deferred()
+        self.lost: Deferred[type[BaseException]] = Deferred()
 
     def dataReceived(self, data: bytes) -> None:
         self.got += data
 
     def connectionLost(self, reason: Any = None) -> None:
-        self.lost.callback(None)
+        self.lost.callback(reason.type)
 
 
 class Endless:
@@ -168,7 +169,7 @@ class PortTests(TestCase):
         for _ in range(20):
             raw.transport.write(b"x" * 1_000_000)
             await deferLater(CLOCK, 0)
-        await self.until(lambda: raw.got)
+        self.assertIs(await raw.lost, ConnectionDone)  # and not reset
         self.assertEqual(parse(raw.got).status, 413)
 
     async def test_stop_waits(self) -> None:
