@@ -34,6 +34,11 @@ P = TypeVar("P", bound=IProtocol)
 
 _ATTEMPT: Final = 120.0
 """Seconds for one address; the deadline is over all of them."""
+_READ: Final = 16_384
+"""
+Octets read at once. OpenSSL keeps a buffer of the largest read for as long as the connection lives, and Twisted's own
+64 KiB would double what a resting account costs; a record of TLS is no larger than this either.
+"""
 _STAGGER: Final = 0.3
 """Seconds that an address has for itself before the next is tried beside it (RFC 8305 5)."""
 
@@ -130,6 +135,7 @@ class _Attempt(ClientFactory):
 
     def _tell(self, protocol: Any) -> None:
         self._connector = None
+        protocol.transport.bufferSize = _READ
         if not self.made.called:
             self.made.callback(protocol)
 

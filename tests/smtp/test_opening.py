@@ -224,6 +224,12 @@ class StartTlsTests(OpeningCase):
         self.peer.lose(SSL.Error([("SSL routines", "", "certificate verify failed")]))
         self.assertIn("certificate verify failed", str(self.fails(opening, TlsFailed)))
 
+    def test_certificate_judged(self) -> None:
+        """Whoever judged the certificate says why it was refused, in the usual word."""
+        opening = self.open()
+        self.peer.lose(TlsFailed("certificate has expired", code="CERT_HAS_EXPIRED"))
+        self.assertEqual(self.fails(opening, TlsFailed).code, "CERT_HAS_EXPIRED")
+
 
 class LoginTests(OpeningCase):
     def until_login(self, credentials: Login, offer: str) -> Deferred[Session]:

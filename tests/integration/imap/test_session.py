@@ -137,6 +137,7 @@ class SessionTests(Client):
             self.assertLessEqual({"IDLE", "UIDPLUS", "CONDSTORE"}, session.capabilities)
             self.assertEqual(session.server.get("name"), "Dovecot")
             await session.noop()
+        self.assertIsNone(getattr(self.reactor, "threadpool", None), "names were resolved in threads")
 
     async def test_refused(self) -> None:
         """A wrong password is refused by the server itself."""
