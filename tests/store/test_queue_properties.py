@@ -55,7 +55,7 @@ class Model:
 
     def look(self, step: int) -> None:
         """Lanes that can be worked on wait from now on, unless they do so already."""
-        for lane in self.lanes:
+        for lane in {*self.lanes, *self.since}:
             if self.head(lane) is None:
                 self.since.pop(lane, None)
             else:
@@ -201,6 +201,11 @@ class QueueMachine(RuleBasedStateMachine):
         self.free(job)
         assert run(self.queue.cancel("nobody")) is None  # gives back what has ended, as any claim does
         self.model.look(step)
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def keep(self, data: st.DataObject) -> None:
+        assert run(self.queue.keep(data.draw(st.sampled_from(self.jobs)), data.draw(st.integers(500, 1000))))
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
