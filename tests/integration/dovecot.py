@@ -179,7 +179,7 @@ class Dovecot:
     def stop(self) -> None:
         """End it and every session; the mail goes too."""
         self.halt()
-        shutil.rmtree(self._home, ignore_errors=True)
+        eventually(self._removed, "the mail is removed")
 
     def halt(self) -> None:
         """End it and every session; the mail stays for the next `start`."""
@@ -228,6 +228,11 @@ class Dovecot:
             told = self.log.read_text() if self.log.exists() else ""
             raise AssertionError(f"Dovecot ended: {self._running.output()}{told}")
         return listening(self.plain_port)
+
+    def _removed(self) -> bool:
+        # a session may still write something while it ends
+        shutil.rmtree(self._home, ignore_errors=True)
+        return not self._home.exists()
 
     def _maildir(self, user: str, folder: str) -> Path:
         maildir = self._home / "mail" / user / "Maildir"
