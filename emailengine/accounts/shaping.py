@@ -107,11 +107,16 @@ def attachments(leaves: Leaves, folder: int, uid: int) -> list[Attachment] | Non
             inline=part.disposition == "inline" or (part.disposition is None and related),
             encoded_in_message=enclosed,
             filename=file_name(part),
-            content_id=part.content_id or None,
-            method=part.params.get("method") if part.type == "text" and part.subtype == "calendar" else None,
+            content_id=_readable(part.content_id),
+            method=_readable(part.params.get("method")) if part.type == "text" and part.subtype == "calendar" else None,
         )
         for part, related, enclosed in leaves.attached
     ]
+
+
+def _readable(text: str | None) -> str | None:
+    """A text of the structure without the surrogates that stand for octets that are no UTF-8: JSON cannot hold them."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if text else None
 
 
 def file_name(part: Part) -> str | None:

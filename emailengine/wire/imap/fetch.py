@@ -12,7 +12,7 @@ from attrs import define
 from emailengine.wire.errors import TheyBrokeProtocol
 from emailengine.wire.imap import body, mutf7, usual
 from emailengine.wire.imap.body import Envelope, Part
-from emailengine.wire.imap.tokens import END, MAX_NESTING, Literal, Reader, Token, number, text
+from emailengine.wire.imap.tokens import END, MAX_NESTING, Literal, Reader, Token, number
 from emailengine.wire.imap.uidset import MAX_UID
 
 _NOTHING: Mapping[str, bytes | None] = MappingProxyType({})
@@ -236,22 +236,26 @@ def _set_body(found: Fetched, value: Token) -> None:
     found.body = body.part(value)
 
 
+def _word(value: Token) -> str | None:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else None
+
+
 def _set_email_id(found: Fetched, value: Token) -> None:
-    found.email_id = text(value[0] if isinstance(value, list) and value else value)
+    found.email_id = _word(value[0] if isinstance(value, list) and value else value)
 
 
 def _set_thread_id(found: Fetched, value: Token) -> None:
-    found.thread_id = text(value[0] if isinstance(value, list) and value else value)
+    found.thread_id = _word(value[0] if isinstance(value, list) and value else value)
 
 
 def _set_gmail_id(found: Fetched, value: Token) -> None:
     if found.email_id is None:
-        found.email_id = text(value)
+        found.email_id = _word(value)
 
 
 def _set_gmail_thread(found: Fetched, value: Token) -> None:
     if found.thread_id is None:
-        found.thread_id = text(value)
+        found.thread_id = _word(value)
 
 
 def _set_labels(found: Fetched, value: Token) -> None:
