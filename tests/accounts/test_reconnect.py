@@ -1,0 +1,66 @@
+"""When to dial again."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from emailengine.accounts.reconnect import STAYED, Outcome, Reconnect
+
+
+def never() -> float:
+    return 0.0
+
+
+def half() -> float:
+    return 0.5
+
+
+class ReconnectTests(SynchronousTestCase):
+    def delays(self, policy: Reconnect, outcome: Outcome, times: int, lived: float = 1.0) -> list[float]:
+        return [round(policy.next_delay(outcome, lived, never), 2) for _ in range(times)]
+
+    def test_series(self) -> None:
+        """Each kind of ending has its own series, and its own end."""
+        self.assertEqual(self.delays(Reconnect(), Outcome.FAILED, 11)[:4], [2, 4, 8, 16])
+        self.assertEqual(self.delays(Reconnect(), Outcome.FAILED, 11)[-1], 600)
+        self.assertEqual(self.delays(Reconnect(), Outcome.LOST, 3), [2, 3, 4.5])
+        self.assertEqual(self.delays(Reconnect(), Outcome.LOST, 20)[-1], 30)
+        self.assertEqual(self.delays(Reconnect(), Outcome.REFUSED, 3), [10, 30, 90])
+        self.assertEqual(self.delays(Reconnect(), Outcome.REFUSED, 20)[-1], 4 * 3600)
+
+    def test_accepts_and_drops(self) -> None:
+        """A server that accepts and drops at once is not dialled in a tight circle, however often it accepts."""
+        policy = Reconnect()
+        self.assertEqual(self.delays(policy, Outcome.LOST, 30, lived=STAYED - 1)[-1], 30)
+
+    def test_stayed(self) -> None:
+        """A connection that stayed is made again within a second, and what was before it is forgotten."""
+        policy = Reconnect()
+        self.delays(policy, Outcome.FAILED, 8)
+        self.assertEqual(policy.next_delay(Outcome.LOST, STAYED, half), 0.5)
+        self.assertEqual(self.delays(policy, Outcome.FAILED, 1), [2])
+
+    def test_mixed(self) -> None:
+        """A young session that was lost does not forgive the failures before it, nor they the losses."""
+        policy = Reconnect()
+        self.delays(policy, Outcome.FAILED, 5)
+        self.assertEqual(self.delays(policy, Outcome.LOST, 1), [15.19])
+        self.assertEqual(self.delays(policy, Outcome.FAILED, 1), [2 * 2**6])
+
+    def test_refused_is_apart(self) -> None:
+        """Refused credentials begin their own series, and so does what follows them."""
+        policy = Reconnect()
+        self.delays(policy, Outcome.FAILED, 5)
+        self.assertEqual(self.delays(policy, Outcome.REFUSED, 2), [10, 30])
+        self.assertEqual(self.delays(policy, Outcome.FAILED, 1), [2])
+
+    def test_reset(self) -> None:
+        """After a change the next try is a first one."""
+        policy = Reconnect()
+        self.delays(policy, Outcome.REFUSED, 5)
+        policy.reset()
+        self.assertEqual(self.delays(policy, Outcome.REFUSED, 1), [10])
+
+    def test_jitter(self) -> None:
+        """Chance only takes off, so that the caps hold."""
+        self.assertEqual(Reconnect().next_delay(Outcome.FAILED, 0.0, half), 1.8)
