@@ -226,6 +226,15 @@ class StepTests(QueueCase):
         total, listed = await queue.page(0, 9)
         self.assertEqual((total, [one.job.id for one in listed]), (1, ["5"]))
 
+    async def test_active_order(self) -> None:
+        """Those at work are listed in the order of their claims, however long their leases are."""
+        queue = self.queue()
+        for id in ("1", "2", "3"):
+            await queue.put(NewJob("q", id, id, "g", None, b"", b"body"))
+        for lease in (900, 300, 600):
+            await self.take(queue, lease=lease)
+        self.assertEqual([one.job.id for one in (await queue.page(0, 9))[1]], ["1", "2", "3"])
+
     async def test_removed_by_others(self) -> None:
         """A job whose record was removed from outside stops nobody, at work or waiting."""
         for ordered in (False, True):
