@@ -14,7 +14,7 @@ EDITABLE := --config-settings editable_mode=compat --editable
 PACKAGED := setup.cfg pyproject.toml
 
 # what the tests need from the system: something that is there when it is installed, and its package
-NEEDED := redis-server:redis-server dovecot:dovecot-core dovecot/imap:dovecot-imapd dovecot/lmtp:dovecot-lmtpd
+NEEDED := curl:curl redis-server:redis-server dovecot:dovecot-core dovecot/imap:dovecot-imapd dovecot/lmtp:dovecot-lmtpd
 
 .PHONY: run install test lint bench clean servers
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mail servers to try emailengine with: Dovecot for IMAP, and SMTP that delivers into the same mailboxes.
 
-    mailserver.py [--dir DIR]
+    mailserver.py [--dir DIR] [--ports IMAP IMAPS SMTP]
 
 Two mailboxes, alice@example.test and bob@example.test, password `secret`. IMAP on port 1143 (STARTTLS) and 1993 (TLS),
 SMTP submission on port 1587 (STARTTLS), all on 127.0.0.1 and with a certificate nobody vouches for. Everything is below
@@ -34,7 +34,7 @@ from twisted.mail import smtp
 from twisted.mail.imap4 import LOGINCredentials, PLAINCredentials
 from zope.interface import implementer
 
-IMAP, IMAPS, SMTP = 1143, 1993, 1587
+PORTS = (1143, 1993, 1587)  # IMAP, IMAP over TLS, SMTP
 USERS = ("alice", "bob")
 PASSWORD = "secret"
 HERE = Path(__file__).resolve().parent
@@ -172,7 +172,7 @@ def rights() -> tuple[int, int]:
     return nobody.pw_uid, nobody.pw_gid
 
 
-def prepare(directory: Path, uid: int, gid: int) -> Path:
+def prepare(directory: Path, uid: int, gid: int, imap: int, imaps: int) -> Path:
     """Everything Dovecot needs, below the directory; the result is its configuration."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
@@ -193,8 +193,8 @@ def prepare(directory: Path, uid: int, gid: int) -> Path:
         "gid": gid,
         "user": "dovecot" if root else pwd.getpwuid(uid).pw_name,
         "group": "dovecot" if root else grp.getgrgid(gid).gr_name,
-        "imap": IMAP,
-        "imaps": IMAPS,
+        "imap": imap,
+        "imaps": imaps,
     }
     for name, value in values.items():
         text = text.replace(f"@{name}@", str(value))
@@ -206,15 +206,18 @@ def prepare(directory: Path, uid: int, gid: int) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--dir", type=Path, default=Path(tempfile.gettempdir()) / "emailengine-tour")
-    directory = parser.parse_args().dir.resolve()
+    parser.add_argument("--ports", type=int, nargs=3, default=PORTS, metavar=("IMAP", "IMAPS", "SMTP"))
+    options = parser.parse_args()
+    directory = options.dir.resolve()
+    imap, imaps, submission = options.ports
     dovecot = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
     if dovecot is None:
         sys.exit("Dovecot is missing: sudo apt-get install -y dovecot-imapd")
-    taken = [port for port in (IMAP, IMAPS, SMTP) if listening(port)]
+    taken = [port for port in options.ports if listening(port)]
     if taken:
         sys.exit(f"Something listens on port {taken[0]} already")
     uid, gid = rights()
-    config = prepare(directory, uid, gid)
+    config = prepare(directory, uid, gid, imap, imaps)
     boxes = Boxes(directory / "mail", uid, gid)
     boxes.make()
     boxes.put("alice", WELCOME.replace(b"\n", b"\r\n"))
@@ -222,15 +225,18 @@ def main() -> None:
     login = InMemoryUsernamePasswordDatabaseDontUse(
         **{name: PASSWORD.encode() for user in USERS for name in (user, f"{user}@example.test")}
     )
-    submission = Submission(Portal(Realm(boxes), [login]))
-    submission.certificate = ssl.DefaultOpenSSLContextFactory(str(directory / "key.pem"), str(directory / "cert.pem"))
-    reactor.listenTCP(SMTP, submission, interface="127.0.0.1")
+    factory = Submission(Portal(Realm(boxes), [login]))
+    factory.certificate = ssl.DefaultOpenSSLContextFactory(str(directory / "key.pem"), str(directory / "cert.pem"))
+    reactor.listenTCP(submission, factory, interface="127.0.0.1")
     server = Dovecot()
     reactor.spawnProcess(server, dovecot, [dovecot, "-F", "-c", str(config)], env=None, childFDs={1: 1, 2: 2})
 
     def tell(tries: int = 200) -> None:
-        if listening(IMAP):
-            print(f"IMAP on 127.0.0.1:{IMAP}, SMTP on 127.0.0.1:{SMTP}: alice and bob, password {PASSWORD}", flush=True)
+        if listening(imap):
+            print(
+                f"IMAP on 127.0.0.1:{imap}, SMTP on 127.0.0.1:{submission}: alice and bob, password {PASSWORD}",
+                flush=True,
+            )
         elif tries:
             reactor.callLater(0.05, tell, tries - 1)
         else:
