@@ -21,6 +21,7 @@ from emailengine.accounts.folders import Folder, Folders
 from emailengine.accounts.fresh import FreshMessages
 from emailengine.accounts.further import Further
 from emailengine.accounts.lane import Lane, Loan
+from emailengine.accounts.ledger import Ledger
 from emailengine.accounts.login import watches_mail
 from emailengine.accounts.reconnect import Outcome, Reconnect
 from emailengine.accounts.says import folder_gone
@@ -437,6 +438,12 @@ class Account(Service):
         )
         log.info("{state}: {reason}", account=self.id, state=state, reason=error.message)
         await self._become(state, told, says=() if known else [self.say(state, dict(told))])
+
+    async def ledger(self, folder: Folder, uidvalidity: int) -> Ledger:
+        """What the index knows of a folder under a UIDVALIDITY."""
+        number = await self.folders.number(folder.path, uidvalidity)
+        shared = self._shared
+        return Ledger(self.id, self.generation, self._owner, folder, number, uidvalidity, shared.index, shared.clock)
 
     def say(self, event: EventName, data: dict[str, Any]) -> Say:
         """An event of the account itself. Its id is fixed here and stored with it."""

@@ -69,6 +69,7 @@ class Pass:
     _modseq: int | None = field(default=None, init=False)
     _uidnext: int | None = field(default=None, init=False)
     _compared: bool = field(default=False, init=False)
+    _unwritten: tuple[Position, list[Say]] | None = field(default=None, init=False)
 
     # beginning
 
@@ -104,7 +105,7 @@ class Pass:
     @property
     def first(self) -> bool:
         """Whether this is a first pass that is not over."""
-        return bool(self._position.todo)
+        return self._unwritten is None and bool(self._position.todo)
 
     @property
     def _position(self) -> Position:
@@ -167,9 +168,15 @@ class Pass:
         says = [teller.folder_reset(held.uidvalidity)] if held is not None else []
         if not seen.exists:
             says.append(teller.folder_new())
-        await self._commit(position, {}, says)
+        if 0 < seen.exists <= SLICE:
+            self._unwritten = position, says  # one commit does for all of it
+        else:
+            await self._commit(position, {}, says)
 
     async def _prepare_first(self) -> None:
+        if self._unwritten is not None:
+            self._steps.append(self._index_all)
+            return
         position = self._position
         todo, end = position.todo, position.silent_until - 1
         if not todo:
@@ -181,6 +188,28 @@ class Pass:
             # SINCE knows days only, in the server's own zone: a day more, and INTERNALDATE decides
             self._candidates = await self.session.search(search.all_of([span, search.since(self.floor - _DAY)]))
         self._steps.append(self._index_some)
+
+    async def _index_all(self) -> None:
+        """The first pass of a folder that fits into one slice."""
+        assert self._unwritten is not None
+        position, says = self._unwritten
+        self._unwritten = None
+        start, end = position.todo, position.silent_until - 1
+        floor = None if self.floor is None or position.quiet else int(self.floor)
+        items = ["UID", "FLAGS"] if floor is None else ["UID", "FLAGS", "INTERNALDATE"]
+        told = await self.session.fetch(UidSet.of_range(start, end), items)
+        found = _rows(told, start, end)
+        fresh = [
+            row.uid or 0
+            for row in told
+            if row.uid in found
+            and floor is not None
+            and row.internal_date is not None
+            and int(row.internal_date) >= floor
+        ]
+        teller = self.ledger.teller()
+        says += [*teller.messages_new(sorted(fresh)), teller.folder_new()]
+        await self._commit(attrs.evolve(position, todo=0, count=len(found)), by_block(found), says)
 
     async def _index_some(self) -> None:
         """Index the next messages of the first pass, up to a border between blocks."""

@@ -80,17 +80,7 @@ class Syncing:
         folder.dirty = False
         hints = folder.take_hints()
         account, shared = self._account, self._shared
-        number = await account.folders.number(folder.path, selected.uidvalidity)
-        ledger = Ledger(
-            account.id,
-            account.generation,
-            account.owner,
-            folder,
-            number,
-            selected.uidvalidity,
-            shared.index,
-            shared.clock,
-        )
+        ledger = await account.ledger(folder, selected.uidvalidity)
         seen, wanted = self._decide(folder, selected, ledger, fresh=fresh, flags_moved=hints.moved)
         if wanted.look is Look.NOTHING:
             return None

@@ -16,7 +16,7 @@ from emailengine.model.account import AccountSettings
 from emailengine.model.event import Say
 from emailengine.store.folders import StoredFolder
 from emailengine.sync.folders import compare
-from emailengine.sync.plan import Look, Seen, moved, plan
+from emailengine.sync.plan import Look, Position, Seen, moved, plan
 from emailengine.sync.roles import Candidate, assign
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class Watch:
         main = self._folders.main
         told = {_path(one): one.status for one in listed}
         for folder in list(self._folders.by_path.values()):
+            if folder.watched and folder.position is None and folder is not main:
+                await self._take_empty(folder, told.get(folder.path))
             if not folder.watched or not folder.selectable or folder.dirty or folder.busy:
                 continue
             if folder is main:
@@ -112,6 +114,17 @@ class Watch:
             )
             if not same or self._clock.seconds() - folder.compared >= FLAGS_AGAIN:
                 folder.dirty = folder.stale = True
+
+    async def _take_empty(self, folder: Folder, told: Mapping[str, int | str] | None) -> None:
+        """A folder that is new and empty is indexed by its numbers alone, without being selected."""
+        seen = _seen(told) if told is not None else None
+        if seen is None or seen.exists or not seen.uidnext:
+            return
+        ledger = await self._account.ledger(folder, seen.uidvalidity)
+        position = Position(seen.uidvalidity, seen.uidnext, 0, seen.modseq, silent_until=seen.uidnext)
+        await ledger.commit(position, {}, [ledger.teller().folder_new()])
+        folder.dirty = False
+        self._shared.said(self._account.id)
 
     async def _settle(self, main: Folder) -> None:
         """Select the folder to rest in, and see whether it moved while another one was selected."""
@@ -219,7 +232,7 @@ def _seen(values: Mapping[str, int | str]) -> Seen | None:
     uidvalidity, exists = number("UIDVALIDITY"), number("MESSAGES")
     if uidvalidity is None or exists is None:
         return None
-    return Seen(uidvalidity, exists, number("UIDNEXT"), number("HIGHESTMODSEQ"))
+    return Seen(uidvalidity, exists, number("UIDNEXT"), number("HIGHESTMODSEQ") or None)
 
 
 def stored(folder: Folder) -> StoredFolder:

@@ -15,7 +15,9 @@ from msgspec import Meta
 
 from emailengine.model.dates import iso, parse_iso
 
-_LABEL = r"[A-Za-z0-9_\u0080-\U0010ffff]([A-Za-z0-9_\u0080-\U0010ffff-]{0,61}[A-Za-z0-9_\u0080-\U0010ffff])?"
+# letters, digits, `_`, and all that is not ASCII; what is not meant is listed, since large ranges compile slowly
+_SIGN = r"\x00-,./:-@\[-^`{-\x7f"
+_LABEL = rf"[^{_SIGN}\-]([^{_SIGN}]{{0,61}}[^{_SIGN}\-])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\.?$){_LABEL}(\.{_LABEL})*\.?")
 _LOCAL = re.compile(r"""[^\x00-\x20\x7f()<>@,;:\\"\[\]]+|"([^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*\"""")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")

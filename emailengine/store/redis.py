@@ -21,7 +21,12 @@ from attrs import frozen
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IOpenSSLClientConnectionCreator,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
 from twisted.logger import Logger
 
 from emailengine.core.deadline import bounded
@@ -37,6 +42,7 @@ log = Logger()
 CALL = 10.0  # seconds for a call, the wait for a reconnect included
 WAITING = 1000  # calls that may wait while Redis is away; beyond that they are refused at once
 LEAST_VERSION = (6, 2)
+_LARGE = 65536  # bytes of a command that are not copied once more
 
 Argument = bytes | str | int | float
 
@@ -92,22 +98,51 @@ def parse_url(url: str) -> Address:
 
 
 class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]  # txredisapi is not typed
-    """Commands out, replies in, in the same order."""
+    """
+    Commands out, replies in, in the same order.
+
+    A reply that does not come within `CALL` seconds is a failure. One timer watches the oldest of them all: a timer
+    for each would cost as much as the command.
+    """
+
+    clock: IReactorTime  # set when the connection is up
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._replies: deque[Deferred[Any]] = deque()
+        self._replies: deque[_Reply] = deque()
+        self._watch: IDelayedCall | None = None
         self._parser = hiredis.Reader(protocolError=StoreUnavailable, replyError=StoreRefused)
 
     def execute_command(self, *arguments: Argument, **_: Any) -> Deferred[Any]:
         """Send one command. The answer fires with the reply; an error reply is a value, a lost connection a failure."""
-        reply: Deferred[Any] = Deferred(_keep_place)
+        reply = _Reply(_keep_place)
         if not self.connected:
             reply.errback(StoreUnavailable("The connection to Redis is lost"))
             return reply
-        self._replies.append(reply)
-        self.transport.write(_pack(arguments))
+        self._expect(reply)
+        large = sum([len(one) for one in arguments if isinstance(one, bytes)]) > _LARGE
+        self.transport.writeSequence(_pieces(arguments)) if large else self.transport.write(_pack(arguments))
         return reply
+
+    def _expect(self, reply: _Reply) -> None:
+        clock = getattr(self, "clock", None)
+        if clock is not None:  # the commands of the login come before it
+            reply.due = clock.seconds() + CALL
+            if self._watch is None:
+                self._watch = clock.callLater(CALL, self._give_up)
+        self._replies.append(reply)
+
+    def _give_up(self) -> None:
+        """Fail what is overdue. Its place is kept, so that a late reply is not taken for another's."""
+        self._watch = None
+        now = self.clock.seconds()
+        for reply in list(self._replies):
+            if reply.called:
+                continue
+            if reply.due > now:
+                self._watch = self.clock.callLater(reply.due - now, self._give_up)
+                return
+            reply.errback(StoreUnavailable(f"Redis did not answer within {CALL:g} seconds"))
 
     def send_many(self, commands: Sequence[Sequence[Argument]]) -> Deferred[list[Any]]:
         """Send commands in one write; the answer is the list of their replies."""
@@ -125,9 +160,9 @@ class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]  # txredisapi i
                 whole.errback(failure)
 
         for _ in commands:
-            reply: Deferred[Any] = Deferred()
+            reply = _Reply()
             reply.addCallbacks(one, lost)
-            self._replies.append(reply)
+            self._expect(reply)
         self.transport.write(b"".join([_pack(command) for command in commands]))
         return whole
 
@@ -148,10 +183,28 @@ class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]  # txredisapi i
 
     def connectionLost(self, why: Any) -> None:
         super().connectionLost(why)
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         waiting, self._replies = self._replies, deque()
         for reply in waiting:
             if not reply.called:
                 reply.errback(StoreUnavailable("The connection to Redis was lost; the command may or may not have run"))
+
+
+class _Reply(Deferred[Any]):
+    """A reply that is waited for, until the moment `due`."""
+
+    due = float("inf")
+
+
+def _pieces(command: Sequence[Argument]) -> list[bytes]:
+    """A command as `_pack` writes it, without copying what is large."""
+    pieces = [b"*%d\r\n" % len(command)]
+    for one in command:
+        data = one if isinstance(one, bytes) else str(one).encode()
+        pieces += (b"$%d\r\n" % len(data), data, b"\r\n")
+    return pieces
 
 
 def _pack(command: Sequence[Argument]) -> bytes:
@@ -198,7 +251,8 @@ class _Factory(txredisapi.RedisFactory):  # type: ignore[misc]  # txredisapi is 
 class _Link:
     """One connection and the calls that wait for it."""
 
-    def __init__(self, address: Address, endpoint: IStreamClientEndpoint) -> None:
+    def __init__(self, address: Address, endpoint: IStreamClientEndpoint, clock: IReactorTime) -> None:
+        self._clock = clock
         self._endpoint = endpoint
         self._conn: Any = None
         self._waiting: set[Deferred[Any]] = set()
@@ -212,6 +266,12 @@ class _Link:
     async def stop(self) -> None:
         self._was_refused("The store is closed")
         await self._factory.disconnect()
+
+    @property
+    def live(self) -> Any:
+        """The connection if it is up, else None."""
+        conn = self._conn
+        return conn if conn is not None and conn.connected else None
 
     async def connection(self) -> Any:
         """The live connection, waited for. `StoreUnavailable` when too many wait or Redis refuses the login."""
@@ -229,6 +289,7 @@ class _Link:
         transport = conn.transport
         if hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
+        conn.clock = self._clock
         self._conn = conn
         self.refused = None
         self._wake()
@@ -273,7 +334,7 @@ class Redis(Service):
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's has no annotations
-        self._ordinary = _Link(self.address, self._endpoint())
+        self._ordinary = _Link(self.address, self._endpoint(), self._reactor)
         self._ordinary.start()
 
     def stopService(self) -> Deferred[None]:
@@ -291,8 +352,12 @@ class Redis(Service):
             await bounded(self._reactor, CALL, self._wait_for_pong(), "Redis")
         except TimedOut:
             raise StartupFailed(f"Redis does not answer ({self.address}): start it, or correct dbs.redis") from None
-        except (StoreRefused, StoreUnavailable) as error:
+        except StoreRefused as error:
             raise StartupFailed(f"Redis refuses us ({self.address}): {error.message}") from None
+        except StoreUnavailable as error:
+            if self._link().refused is not None:
+                raise StartupFailed(f"Redis refuses us ({self.address}): {error.message}") from None
+            raise StartupFailed(f"Redis does not answer ({self.address}): start it, or correct dbs.redis") from None
         info = (await self.call("INFO")).decode("utf-8", "replace")
         fields = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
         self.version = fields.get("redis_version", "")
@@ -329,20 +394,24 @@ class Redis(Service):
 
     async def call(self, *arguments: Argument) -> Any:
         """One command and its reply: bytes, int, list or None."""
-        return await self._bounded(self._call(self._link(), arguments))
+        return await self._call(self._link(), arguments)
 
     async def large(self, *arguments: Argument) -> Any:
         """One command with a large body or reply, on the connection for these."""
         if self._large is None:
-            self._large = _Link(self.address, self._endpoint())
+            self._large = _Link(self.address, self._endpoint(), self._reactor)
             self._large.start()
-        return await self._bounded(self._call(self._large, arguments))
+        return await self._call(self._large, arguments)
 
     async def many(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
         """Several commands in one round trip. All run; the first error reply is raised afterwards."""
         if not commands:
             return []
-        replies: list[Any] = await self._bounded(self._many(commands))
+        conn = await self._connection(self._link())
+        replies: list[Any] = await conn.send_many(commands)
+        for reply in replies:
+            if isinstance(reply, StoreRefused):
+                raise reply
         return replies
 
     async def script(
@@ -364,27 +433,20 @@ class Redis(Service):
         return self._ordinary
 
     async def _call(self, link: _Link, arguments: Sequence[Argument]) -> Any:
-        conn = link._conn
-        if conn is None or not conn.connected:
-            conn = await link.connection()
+        conn = link.live or await self._connection(link)
         reply = await conn.execute_command(*arguments)
         if isinstance(reply, StoreRefused):
             raise reply
         return reply
 
-    async def _many(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-        conn = await self._link().connection()
-        replies: list[Any] = await conn.send_many(commands)
-        for reply in replies:
-            if isinstance(reply, StoreRefused):
-                raise reply
-        return replies
-
-    async def _bounded(self, work: Any) -> Any:
+    async def _connection(self, link: _Link) -> Any:
+        """The live connection, waited for as long as a call may take."""
+        if link.live is not None:
+            return link.live
         try:
-            return await bounded(self._reactor, CALL, work, "Redis")
+            return await bounded(self._reactor, CALL, link.connection(), "Redis")
         except TimedOut as late:
-            raise StoreUnavailable(f"Redis did not answer within {CALL:g} seconds") from late
+            raise StoreUnavailable(f"Redis was not there within {CALL:g} seconds") from late
 
     def _script(self, name: str) -> tuple[bytes, str]:
         found = self._scripts.get(name)
