@@ -23,6 +23,7 @@ from emailengine.accounts.roster import Roster
 from emailengine.accounts.verbs.reading import TextWish
 from emailengine.api import app
 from emailengine.api.access import AccessRules
+from emailengine.api.cors import Cors
 from emailengine.api.site import Limits, RestPort
 from emailengine.config import Config
 from emailengine.core import metrics
@@ -113,6 +114,7 @@ def build(config: Config, reactor: Any, *, failed: Callable[[Exception], None]) 
             contexts=contexts,
             ignore_certificates=lambda: bool(settings.value("ignoreMailCertErrors", False)),
             client_id=lambda: _client_id(settings),
+            silence=config.imap_timeout,
         ),
         accounts=accounts,
         folders=FolderStore(redis=redis, keys=keys),
@@ -152,6 +154,7 @@ def build(config: Config, reactor: Any, *, failed: Callable[[Exception], None]) 
             backlog=backlog,
             counters=counters,
             timeout=config.webhook_timeout,
+            posts=config.webhook_concurrency,
         )
     )
     add(announcer)
@@ -184,6 +187,7 @@ def build(config: Config, reactor: Any, *, failed: Callable[[Exception], None]) 
         settings=settings,
         clock=reactor,
         hostname=hostname,
+        most=config.max_size,
     )
     heard.left = outbox.forget
     figures = StoreFigures(
@@ -210,6 +214,7 @@ def build(config: Config, reactor: Any, *, failed: Callable[[Exception], None]) 
             body_seconds=config.body_timeout,
             command_seconds=config.request_timeout,
         ),
+        cors=Cors(config.cors_origins, int(config.cors_max_age)),
         registry=metrics.REGISTRY,
     )
     add(RestPort(reactor=reactor, site=site, interface=config.host, port=config.port))

@@ -27,6 +27,7 @@ class Opening:
     contexts: Contexts
     ignore_certificates: Callable[[], bool]
     client_id: Callable[[], Mapping[str, str]]
+    silence: float = 60.0
 
     async def __call__(self, settings: AccountSettings, news: Callable[[Response], None]) -> Session:
         """A session, logged in. Raises as `imap.session.open_session`."""
@@ -41,6 +42,7 @@ class Opening:
             credentials=credentials(imap.auth),
             news=news,
             client_id=self.client_id(),
+            silence=self.silence,
         )
 
 

@@ -95,6 +95,8 @@ class Connection(IMAP4Client):
         self._farewell: str | None = None
         self._closed = False
         self._leaving: list[Deferred[None]] = []
+        self.silence = SILENCE
+        """Seconds without an octet, while a command runs, after which the connection is given up."""
         self.literals = LiteralMode.SYNCHRONIZING
         """How the server takes literals."""
         self.ended: EmailEngineError | None = None
@@ -356,7 +358,7 @@ class Connection(IMAP4Client):
     def _watch(self) -> None:
         """Give the connection up when it is silent for too long."""
         if self._timer is None:
-            self._timer = self._clock.callLater(SILENCE, self._look)
+            self._timer = self._clock.callLater(self.silence, self._look)
 
     def _unwatch(self) -> None:
         timer, self._timer = self._timer, None
@@ -365,9 +367,9 @@ class Connection(IMAP4Client):
 
     def _look(self) -> None:
         self._timer = None
-        left = SILENCE - (self._clock.seconds() - self._heard)
+        left = self.silence - (self._clock.seconds() - self._heard)
         if left <= 0:
-            self._end(ConnectionLost(f"{self._host} has not answered for {SILENCE:g} seconds"))
+            self._end(ConnectionLost(f"{self._host} has not answered for {self.silence:g} seconds"))
         else:
             self._timer = self._clock.callLater(left, self._look)
 

@@ -63,6 +63,7 @@ async def open_connection(
     news: Callable[[Response], None],
     client_id: Mapping[str, str] | None,
     timeout: float,
+    silence: float | None = None,
 ) -> Opened:
     """Raises as `session.open_session`. No connection is left behind when it does."""
     deadline = Deadline.after(clock, timeout)
@@ -75,6 +76,8 @@ async def open_connection(
         proxy=target.proxy,
         local_address=target.local_address,
     )
+    if silence is not None:
+        connection.silence = silence
     ready = False
     try:
         opened = await deadline.bound(_prepare(clock, connection, contexts, target, credentials, client_id))

@@ -49,9 +49,11 @@ async def open_session(
     news: Callable[[Response], None],
     client_id: Mapping[str, str] | None = None,
     timeout: float = 60.0,
+    silence: float | None = None,
 ) -> Session:
     """
-    A session that is logged in. `timeout` is over all of it, `client_id` what ID tells of us.
+    A session that is logged in. `timeout` is over all of that, `silence` over each answer afterwards; `client_id` is what ID
+    tells of us.
 
     `news` hears every response that no command takes, when it is read: EXISTS, EXPUNGE and FETCH also while commands
     run. CONDSTORE and QRESYNC are enabled where they are offered, so VANISHED may come in place of EXPUNGE.
@@ -69,6 +71,7 @@ async def open_session(
         news=ears.hear,
         client_id=client_id,
         timeout=timeout,
+        silence=silence,
     )
     return Session(
         clock=clock, connection=opened.connection, ears=ears, capabilities=opened.capabilities, server=opened.server

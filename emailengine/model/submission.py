@@ -10,12 +10,12 @@ from msgspec import Meta, field
 from emailengine.model.formats import Email, EmailOrBlank, Moment, Text256, Text1024
 from emailengine.model.shape import Answer, Record, Request
 
-TEXT_LIMIT = 5 * 1024 * 1024  # characters of each text and of each attachment's base64
+TEXT_LIMIT = 5 * 1024 * 1024  # characters of each text and of each attachment's base64, unless the operator says else
 
 _SINGLE = Meta(extra={"single": True})
 _LOWER = Meta(extra={"lower": True})
-_Large = Annotated[str, Meta(max_length=TEXT_LIMIT)]
-_Trimmed = Annotated[str, Meta(max_length=TEXT_LIMIT, extra={"trim": True})]
+_Large = str
+_Trimmed = Annotated[str, Meta(extra={"trim": True})]
 _MessageId = Annotated[str, Meta(max_length=996, extra={"trim": True})]
 
 

@@ -27,6 +27,7 @@ from emailengine.model.ids import unpack_message
 from emailengine.model.message import MessageDetail
 from emailengine.model.paging import page_count
 from emailengine.model.submission import (
+    TEXT_LIMIT,
     Idempotency,
     OutboxPage,
     QueueEntry,
@@ -77,6 +78,7 @@ class Outbox:
     settings: Settings
     clock: IReactorTime
     hostname: str
+    most: int = TEXT_LIMIT
     now: Callable[[], float] = wall
     _large: Gate = field(factory=lambda: Gate(1), init=False)
 
@@ -93,6 +95,7 @@ class Outbox:
         actor = self.accounts.get(account)
         if actor.settings.smtp is None or actor.settings.smtp.host is None:
             raise NotFound("The account has no SMTP server to send through", code="SMTPUnavailable")
+        _check_sizes(sent, self.most)
         once = self._key(account, idempotency_key) if idempotency_key and not sent.dry_run else None
         if once is not None:
             known = await self.queue.answered(once)
@@ -289,6 +292,20 @@ class Outbox:
 
 def _repeated(stored: bytes, key: str | None) -> SubmitResponse:
     return msgspec.structs.replace(_answers.decode(stored), idempotency=Idempotency(key=key or "", status="HIT"))
+
+
+def _check_sizes(sent: SubmitRequest, most: int) -> None:
+    """`InvalidInput` for texts and attachments of more than `most` characters as sent."""
+    texts = [(name, getattr(sent, name)) for name in ("raw", "text", "html")]
+    texts += [(f"attachments[{place}].content", one.content) for place, one in enumerate(sent.attachments or ())]
+    faults = [
+        fault.extra["fields"][0]
+        for name, text in texts
+        if text is not None and len(text) > most
+        for fault in [codec.fault(name, f"must have at most {most} characters (api.maxSize)")]
+    ]
+    if faults:
+        raise codec.invalid(faults)
 
 
 async def _joined(letter: Letter, turns: Turns) -> bytes:

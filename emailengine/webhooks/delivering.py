@@ -90,6 +90,7 @@ class Deliverer(Service):
         backlog: Backlog | None = None,
         counters: Counting | None = None,
         timeout: float = 30.0,
+        posts: int = POSTS,
         lease: float = LEASE,
         grace: float = GRACE,
     ) -> None:
@@ -106,7 +107,8 @@ class Deliverer(Service):
         self._lease = lease
         self._grace = grace
         self._circuits = Circuits(clock.seconds, random)
-        self._places = Gate(POSTS)
+        self._posts = posts
+        self._places = Gate(posts)
         self._tasks = Tasks("deliverer")
         self._counting = Tasks("deliverer")
         self._counted: dict[str, int] = {}
@@ -117,7 +119,7 @@ class Deliverer(Service):
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]
         self._ending = False
-        self._places = Gate(POSTS)
+        self._places = Gate(self._posts)
         self._tasks = Tasks("deliverer")
         self._counting = Tasks("deliverer")
         self._tasks.start("claim", self._claim_and_deliver())
