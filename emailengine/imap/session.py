@@ -52,8 +52,9 @@ async def open_session(
     silence: float | None = None,
 ) -> Session:
     """
-    A session that is logged in. `timeout` is over all of that, `silence` over each answer afterwards; `client_id` is what ID
-    tells of us.
+    A session that is logged in.
+
+    `timeout` is over all of that, `silence` over each answer afterwards; `client_id` is what ID tells of us.
 
     `news` hears every response that no command takes, when it is read: EXISTS, EXPUNGE and FETCH also while commands
     run. CONDSTORE and QRESYNC are enabled where they are offered, so VANISHED may come in place of EXPUNGE.
