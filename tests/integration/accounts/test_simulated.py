@@ -61,7 +61,7 @@ class SimulatedTests(TestCase):
     async def open(self) -> Session:
         contexts = Contexts()
         session = await open_session(
-            clock=reactor,  # type: ignore[arg-type]  # a module that stands for the reactor
+            clock=reactor,
             dialer=Dialer(reactor=reactor, contexts=contexts),
             contexts=contexts,
             target=ImapTarget(host="localhost", port=self.server.port, secure=True, tls=TlsPolicy(ca=self.ca)),
