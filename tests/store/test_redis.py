@@ -1,0 +1,169 @@
+"""The way to Redis: deadlines, lost connections, scripts that Redis forgot, and what start-up says."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from emailengine.core.turns import pause
+from emailengine.errors import ConfigurationInvalid, StartupFailed, StoreRefused, StoreUnavailable
+from emailengine.store.redis import CALL, Redis, _pack, _pieces, _Protocol, parse_url
+from tests.redis_server import RedisCase
+
+
+class AddressTests(SynchronousTestCase):
+    def test_urls(self) -> None:
+        """Every documented form of the URL is read."""
+        for url, wanted in (
+            ("redis://127.0.0.1", ("127.0.0.1", 6379, None, 0, None, None, False)),
+            ("redis://me:pa%40ss@redis.example:6380/3", ("redis.example", 6380, None, 3, "me", "pa@ss", False)),
+            ("rediss://default:x@redis.example/?db=2", ("redis.example", 6379, None, 2, None, "x", True)),
+            ("unix:///run/redis.sock?db=4", (None, 0, "/run/redis.sock", 4, None, None, False)),
+        ):
+            told = parse_url(url)
+            self.assertEqual(
+                (told.host, told.port, told.path, told.database, told.user, told.password, told.tls), wanted
+            )
+
+    def test_what_is_none(self) -> None:
+        """Anything else is refused with the remedy, and without the password."""
+        for url in ("http://x", "redis://", "unix:relative", "redis://u:hidden@h:port", "", "redis://h/nine"):
+            error = self.assertRaises(ConfigurationInvalid, parse_url, url)
+            self.assertIn("redis://[user:password@]host:port/db", error.message)
+            self.assertNotIn("hidden", error.message)
+
+
+class CommandTests(SynchronousTestCase):
+    def test_pieces(self) -> None:
+        """A large command is written as any other, only without being copied."""
+        command: list[bytes | str | int] = [b"SET", "key ü", 5, b"x" * 100]
+        self.assertEqual(b"".join(_pieces(command)), _pack(command))
+
+
+class _Wire:
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def writeSequence(self, pieces: list[bytes]) -> None:
+        self.written += b"".join(pieces)
+
+
+class DeadlineTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.protocol: Any = _Protocol(None)
+        self.protocol.transport = _Wire()
+        self.protocol.connected = 1
+        self.protocol.clock = self.clock
+
+    def test_silence(self) -> None:
+        """A call fails when its time is over, the later one later; a late reply is nobody else's."""
+        first = self.protocol.execute_command("GET", "a")
+        self.clock.advance(CALL / 2)
+        second = self.protocol.execute_command("GET", "b")
+        self.clock.advance(CALL / 2)
+        self.failureResultOf(first, StoreUnavailable)
+        self.assertNoResult(second)
+        self.protocol.dataReceived(b"$1\r\nA\r\n$1\r\nB\r\n")
+        self.assertEqual(self.successResultOf(second), b"B")
+
+    def test_one_timer(self) -> None:
+        """However many calls wait, one timer watches them; none is left when all is answered."""
+        calls = [self.protocol.execute_command("PING") for _ in range(50)]
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.protocol.dataReceived(b"+PONG\r\n" * 50)
+        self.assertEqual([self.successResultOf(one) for one in calls], [b"PONG"] * 50)
+        self.clock.advance(CALL)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_cancelled(self) -> None:
+        """A cancelled call keeps its place, so that the next one gets its own reply."""
+        first, second = self.protocol.execute_command("GET", "a"), self.protocol.execute_command("GET", "b")
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        self.protocol.dataReceived(b"$1\r\nA\r\n$1\r\nB\r\n")
+        self.assertEqual(self.successResultOf(second), b"B")
+
+
+class CallTests(RedisCase):
+    async def test_errors_are_values_of_their_call(self) -> None:
+        """An error reply fails its own call and no other."""
+        await self.redis.call("SET", self.keys.version(), "x")
+        calls = [
+            Deferred.fromCoroutine(self.redis.call("INCR", self.keys.version())),
+            Deferred.fromCoroutine(self.redis.call("GET", self.keys.version())),
+        ]
+        await self.assertFailure(calls[0], StoreRefused)
+        self.assertEqual(await calls[1], b"x")
+
+    async def test_many(self) -> None:
+        """Several commands run in one go, also those behind one that fails; the error comes afterwards."""
+        key = self.keys.version()
+        self.assertEqual(await self.redis.many([("SET", key, 1), ("INCR", key)]), [b"OK", 2])
+        try:
+            await self.redis.many([("LPUSH", key, "x"), ("INCR", key)])
+            self.fail("the first command cannot work")
+        except StoreRefused:
+            self.assertEqual(await self.redis.call("GET", key), b"3")
+
+    async def test_forgotten_scripts(self) -> None:
+        """A script that Redis lost is sent again."""
+        for _ in range(2):
+            self.assertEqual(await self.redis.script("take_up", [self.keys.account("x"), self.keys.serials()]), None)
+            await self.redis.call("SCRIPT", "FLUSH")
+
+    async def test_lost_connection(self) -> None:
+        """What was under way when the connection went fails; the next call waits for the new one."""
+        await self.redis.call("CLIENT", "SETNAME", "ours")
+        waiting = Deferred.fromCoroutine(self.redis.call("BLPOP", self.keys.queue("nothing", "x"), 30))
+        other = Redis(f"unix://{self.redis.address.path}", reactor=reactor, prefix="other:")
+        other.startService()
+        self.addCleanup(other.stopService)
+        await other.ready()
+        ours = [one for one in (await other.call("CLIENT", "LIST")).splitlines() if b"name=ours" in one]
+        await other.call("CLIENT", "KILL", "ID", ours[0].split()[0].removeprefix(b"id="))
+        await self.assertFailure(waiting, StoreUnavailable)
+        self.assertEqual(await self.redis.call("PING"), b"PONG")
+
+    async def test_large(self) -> None:
+        """A large body goes out and comes back whole."""
+        body = bytes(range(256)) * 40_000
+        await self.redis.large("SET", self.keys.version(), body)
+        self.assertEqual(await self.redis.large("GET", self.keys.version()), body)
+
+
+class ReadyTests(TestCase):
+    async def _refusal(self, url: str) -> str:
+        redis = Redis(url, reactor=reactor)
+        redis.startService()
+        self.addCleanup(redis.stopService)
+        try:
+            await redis.ready()
+        except StartupFailed as error:
+            return error.message
+        raise AssertionError("it started")
+
+    async def test_refused_login(self) -> None:
+        """A password that Redis does not want ends the start with Redis' own words."""
+
+        class Refusing(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                assert self.transport is not None
+                self.transport.write(b"-WRONGPASS invalid username-password pair\r\n")
+
+        port: Any = reactor.listenTCP(0, cast(Any, Factory.forProtocol(Refusing)), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        told = await self._refusal(f"redis://:wrong@127.0.0.1:{port.getHost().port}")
+        self.assertIn("Redis refuses us", told)
+        self.assertNotIn("wrong@", told)
+        await pause(reactor, 0)
