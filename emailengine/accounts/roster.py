@@ -11,19 +11,21 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
 from emailengine.accounts.account import Account, Shared
+from emailengine.accounts.verbs.listing import MeasureStorage
 from emailengine.core.clock import wall
 from emailengine.core.deadline import Deadline
 from emailengine.core.gates import KeyedGate
 from emailengine.core.ids import event_id, new_account_id
 from emailengine.core.tasks import Tasks
 from emailengine.core.turns import Turns
-from emailengine.errors import AccountNotFound, EmailEngineError
+from emailengine.errors import AccountNotFound, AccountUnavailable, EmailEngineError
 from emailengine.model.account import AccountSettings, AccountUpdate, Registration, State, registered, updated
 from emailengine.model.accountview import (
     AccountDetail,
     AccountList,
     LastError,
     Live,
+    Quota,
     Registered,
     SmtpStatus,
     SyncError,
@@ -161,8 +163,16 @@ class Roster(MultiService):
             live.quota = await self._quota(account, deadline)
         return shown(record.settings, live)
 
-    async def _quota(self, account: str, deadline: Deadline) -> Any:
-        return False
+    async def _quota(self, account: str, deadline: Deadline) -> Quota | bool:
+        """The storage as the server tells it now; False where it does not, or cannot be asked."""
+        actor = self._actors.get(account)
+        if actor is None:
+            return False
+        try:
+            told: Quota | None = await actor.ask(MeasureStorage(), deadline)
+        except AccountUnavailable:
+            return False
+        return told or False
 
     async def page(self, *, query: str | None, state: State | None, page: int, page_size: int) -> AccountList:
         total, records = await self._shared.accounts.page(query=query, state=state, page=page, page_size=page_size)

@@ -16,6 +16,7 @@ from emailengine.imap.commands.auth import Logout
 from emailengine.imap.commands.fetch import FetchSequence, FetchUids
 from emailengine.imap.commands.idle import Idle, Noop
 from emailengine.imap.commands.list import FolderStatus, ListFolders, ListSubscribed, key
+from emailengine.imap.commands.quota import GetQuotaRoot, Storage
 from emailengine.imap.commands.search import SearchUids
 from emailengine.imap.commands.select import Select, Unselect
 from emailengine.imap.commands.store import ExpungeAll, ExpungeUids, StoreFlags
@@ -262,6 +263,12 @@ class Session:
     async def status(self, path: str, items: Sequence[str]) -> dict[str, int]:
         """Numbers of a folder by their upper-case names; those that the server does not tell are missing."""
         return await self._connection.run(FolderStatus(path, items))
+
+    async def storage(self, path: str) -> Storage | None:
+        """The storage that a folder counts against; None where the server does not tell."""
+        if "QUOTA" not in self.capabilities:
+            return None
+        return await self._connection.run(GetQuotaRoot(path))
 
     # messages of the selected folder
 

@@ -9,6 +9,7 @@ from emailengine.accounts.shaping import ENTRY_ITEMS, shape_entry
 from emailengine.accounts.verbs.entering import enter
 from emailengine.errors import ServerRefused
 from emailengine.imap.session import Session
+from emailengine.model.accountview import Quota
 from emailengine.model.mailbox import MailboxStatus
 from emailengine.model.message import MessageEntry
 from emailengine.wire.imap.fetch import Fetched
@@ -66,6 +67,23 @@ def id_items(session: Session) -> list[str]:
     if "X-GM-EXT-1" in session.capabilities:
         return ["X-GM-MSGID", "X-GM-THRID", "X-GM-LABELS"]
     return []
+
+
+@frozen
+class MeasureStorage:
+    """How much storage the account uses; None where the server does not tell."""
+
+    repeatable = True
+
+    async def run(self, session: Session, folders: Folders) -> Quota | None:
+        main = folders.main
+        try:
+            told = await session.storage(main.path if main is not None else "INBOX")
+        except ServerRefused:
+            return None
+        if told is None or not told.limit:
+            return None
+        return Quota(usage=told.used, limit=told.limit, status=f"{round(100 * told.used / told.limit)}%")
 
 
 @frozen

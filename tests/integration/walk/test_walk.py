@@ -24,6 +24,17 @@ from tests.integration.receiver import Receiver
 
 ODD_ID = "team/anna:100% ü *"
 
+QUOTA = """
+mail_plugins = quota
+protocol imap {
+  mail_plugins = quota imap_quota
+}
+plugin {
+  quota = maildir:User quota
+  quota_rule = *:storage=100M
+}
+"""
+
 
 def message(subject: str, *, attachment: bytes | None = None, to: str = "anna@example.org") -> bytes:
     mail = EmailMessage()
@@ -56,7 +67,11 @@ class WalkTests(unittest.TestCase):
         cls.authority = Authority(cls.directory)
         pair = cls.authority.server()
         cls.mail = Dovecot(
-            cls.directory, certificate=pair.certificate, key=pair.key, users={"anna": "secret", "odd": "secret"}
+            cls.directory,
+            certificate=pair.certificate,
+            key=pair.key,
+            users={"anna": "secret", "odd": "secret"},
+            extra=QUOTA,
         )
         cls.addClassCleanup(cls.mail.stop)
         cls.post = PostOffice(cls.directory, password="secret", certificate=str(pair.certificate), key=str(pair.key))
@@ -138,6 +153,13 @@ class WalkTests(unittest.TestCase):
         self.assertEqual((told["state"], told["type"], told["lastError"]), ("connected", "imap", None))
         self.assertNotIn('"secret"', str(self.daemon.ask("GET", "/v1/accounts")))
         self.assertNotIn("pass=secret", self.daemon.output())
+
+    def test_quota(self) -> None:
+        """The storage is told if it is asked for, in octets."""
+        self.assertNotIn("quota", self.daemon.account("anna"))
+        told = self.daemon.ask("GET", "/v1/account/anna?quota=true")["quota"]
+        self.assertEqual((told["limit"], told["status"][-1]), (100 * 1024 * 1024, "%"))
+        self.assertLess(told["usage"], told["limit"])
 
     def test_account_list(self) -> None:
         """Accounts are listed, filtered by state and by text."""
