@@ -14,7 +14,7 @@ DONE = Tagged(b"1", "OK", None, "done")
 class QuotaTests(SynchronousTestCase):
     def told(self, *lines: bytes) -> Storage | None:
         command = GetQuotaRoot("INBOX")
-        self.assertEqual(b"".join(one for one in command.line() if isinstance(one, bytes)), b"GETQUOTAROOT INBOX")
+        self.assertEqual(b"".join(one for one in command.line() if isinstance(one, bytes)), b'GETQUOTAROOT "INBOX"')
         for line in lines:
             self.assertTrue(command.take(responses.parse([line])), line)
         self.assertFalse(command.take(responses.parse([b"* 3 EXISTS"])))
