@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attrs import define
-from twisted.internet.defer import Deferred, FirstError, gatherResults
 
 from emailengine.accounts.fresh import FreshMessage
 from emailengine.accounts.shaping import ENTRY_ITEMS, Leaves, sort_leaves
 from emailengine.accounts.verbs.listing import id_items
 from emailengine.accounts.verbs.reading import parts_of, text_items
+from emailengine.core.tasks import together
 from emailengine.imap.session import Session
 from emailengine.wire.imap.fetch import Fetched
 from emailengine.wire.imap.uidset import UidSet
@@ -46,11 +46,7 @@ class Arriving:
             if sum(part.size for part in parts) <= _LARGEST and self.account.fresh.room > 0:
                 alike.setdefault(tuple(text_items(parts, wish)), []).append((seen, leaves))
         # messages of the same make are read with one command, and all commands are sent at once
-        reads = [Deferred.fromCoroutine(self._read(number, items, messages)) for items, messages in alike.items()]
-        try:
-            await gatherResults(reads, consumeErrors=True)
-        except FirstError as first:
-            first.subFailure.raiseException()
+        await together(self._read(number, items, messages) for items, messages in alike.items())
 
     async def _read(self, number: int, items: Sequence[str], messages: Sequence[tuple[Fetched, Leaves]]) -> None:
         texts: dict[int, dict[str, bytes | None]] = {}

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from emailengine.accounts.folders import Folder
 from emailengine.core.flag import Flag
+from emailengine.core.tasks import together
 from emailengine.errors import ConnectionLost, ServerRefused
 from emailengine.imap.session import ListedFolder, Session
 from emailengine.model.account import AccountSettings
@@ -53,9 +54,9 @@ class Watch:
         await self._merge(listed)
         main = self._folders.main
         told = {_path(one): one.status for one in listed}
+        fresh = [one for one in self._folders.by_path.values() if one.watched and one.position is None]
+        await together([self._take_empty(one, told.get(one.path)) for one in fresh if one is not main])
         for folder in list(self._folders.by_path.values()):
-            if folder.watched and folder.position is None and folder is not main:
-                await self._take_empty(folder, told.get(folder.path))
             if not folder.watched or not folder.selectable or folder.dirty or folder.busy:
                 continue
             if folder is main:

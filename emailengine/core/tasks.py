@@ -6,11 +6,11 @@ not notice, and goes on for ever. `Tasks` cancels it at its next wait instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from typing import Any, Protocol, cast, runtime_checkable
 
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -149,6 +149,25 @@ class _Task:
                 raise
             except BaseException as thrown:  # noqa: BLE001 - it goes on into the work
                 value, error = None, thrown
+
+
+async def together(work: Iterable[Work]) -> list[Any]:
+    """
+    The results of several coroutines that run side by side, in their order.
+
+    The first failure is raised once all have ended; cancelling ends them all.
+    """
+    running = [Deferred.fromCoroutine(one) for one in work]
+    try:
+        results = await DeferredList(running, consumeErrors=True)
+    except CancelledError:
+        for one in running:
+            one.cancel()
+        raise
+    for succeeded, value in results:
+        if not succeeded:
+            cast("Failure", value).raiseException()
+    return [value for _, value in results]
 
 
 def _cancelled(failure: Failure) -> None:

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from emailengine.core import metrics
-from emailengine.core.tasks import Tasks
+from emailengine.core.tasks import Tasks, together
 from emailengine.core.turns import pause
 
 
@@ -312,3 +312,47 @@ class TasksTests(SynchronousTestCase):
         self.assertNoResult(joined)
         other.callback(None)
         self.successResultOf(joined)
+
+
+class TogetherTests(SynchronousTestCase):
+    def test_side_by_side(self) -> None:
+        """All run at once; the results keep their order."""
+        first: Deferred[int] = Deferred()
+        second: Deferred[int] = Deferred()
+
+        async def wait(what: Deferred[int]) -> int:
+            return await what
+
+        both = Deferred.fromCoroutine(together([wait(first), wait(second)]))
+        second.callback(2)
+        self.assertNoResult(both)
+        first.callback(1)
+        self.assertEqual(self.successResultOf(both), [1, 2])
+        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(together([]))), [])
+
+    def test_failure(self) -> None:
+        """A failure is raised when the others have ended, too."""
+        other: Deferred[None] = Deferred()
+
+        async def fail() -> None:
+            raise ValueError("no")
+
+        async def wait() -> None:
+            await other
+
+        both = Deferred.fromCoroutine(together([fail(), wait()]))
+        self.assertNoResult(both)
+        other.callback(None)
+        self.failureResultOf(both, ValueError)
+
+    def test_cancelled(self) -> None:
+        """Cancelling ends all of them."""
+        waits: list[Deferred[None]] = [Deferred(), Deferred()]
+
+        async def wait(what: Deferred[None]) -> None:
+            await what
+
+        both = Deferred.fromCoroutine(together([wait(one) for one in waits]))
+        both.cancel()
+        self.failureResultOf(both, CancelledError)
+        self.assertTrue(all(one.called for one in waits))
