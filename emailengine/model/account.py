@@ -96,7 +96,7 @@ class ImapSettings(Record, kw_only=True):
     auth: Annotated[Auth | None, _FALSE] = None
     host: Host | None = None
     port: Port | None = None
-    secure: bool = False
+    secure: bool | None = None
     tls: Tls | None = None
     resync_delay: Annotated[int, Meta(ge=1, le=86400 * 30)] = RESYNC_DELAY
     disabled: bool = False
@@ -120,7 +120,7 @@ class SmtpSettings(Record, kw_only=True):
     auth: Annotated[Auth | None, _FALSE] = None
     host: Host | None = None
     port: Port | None = None
-    secure: bool = False
+    secure: bool | None = None
     tls: Tls | None = None
 
     def faults(self) -> Iterator[tuple[str, str]]:

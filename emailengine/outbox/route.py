@@ -24,7 +24,7 @@ def smtp_target(settings: AccountSettings, *, ignore_certificates: bool) -> Smtp
     return SmtpTarget(
         host=smtp.host,
         port=smtp.port or (465 if smtp.secure else 587),
-        secure=smtp.secure,
+        secure=bool(smtp.secure),
         tls=tls_policy(smtp.tls, ignore_certificates=ignore_certificates),
     )
 
