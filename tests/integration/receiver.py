@@ -21,6 +21,7 @@ LOCK = threading.Lock()
 
 class Answering(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer in two small packets waits 40 ms for the acknowledgement of the first
 
     def do_GET(self) -> None:
         with LOCK:
