@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHAPE = re.compile(
@@ -18,10 +19,18 @@ def iso(seconds: float) -> str:
     `ValueError` for a moment outside the years 1 to 9999.
     """
     try:
-        moment = _EPOCH + timedelta(milliseconds=round(seconds * 1000))
+        minutes, rest = divmod(round(seconds * 1000), 60_000)
+        days, minute = divmod(minutes, 1440)
+        day = _day(days)
     except OverflowError as problem:
         raise ValueError(f"no date: {seconds}") from problem
-    return f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}T{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return f"{day}T{minute // 60:02d}:{minute % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    """The date so many days after 1 January 1970."""
+    return date.fromordinal(_EPOCH.toordinal() + days).isoformat()
 
 
 def parse_iso(text: str) -> float:
