@@ -16,10 +16,10 @@ from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
 
 import emailengine
-from emailengine.accounts.account import Shared
 from emailengine.accounts.census import Census
 from emailengine.accounts.login import Opening
 from emailengine.accounts.roster import Roster
+from emailengine.accounts.shared import Shared
 from emailengine.accounts.verbs.reading import TextWish
 from emailengine.api import app
 from emailengine.api.access import AccessRules

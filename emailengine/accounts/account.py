@@ -7,14 +7,13 @@ reconnect policy how long to wait and dials again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from attrs import define, field
+from attrs import define
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from emailengine.accounts.folders import Folder, Folders
@@ -25,15 +24,14 @@ from emailengine.accounts.ledger import Ledger
 from emailengine.accounts.login import watches_mail
 from emailengine.accounts.reconnect import Outcome, Reconnect
 from emailengine.accounts.says import folder_gone
+from emailengine.accounts.shared import Shared
 from emailengine.accounts.syncing import Syncing
 from emailengine.accounts.verbs.entering import Verb, with_news
-from emailengine.accounts.verbs.reading import TextWish
 from emailengine.accounts.watch import Watch, held
 from emailengine.core import metrics
 from emailengine.core.clock import wall
 from emailengine.core.deadline import Deadline
 from emailengine.core.flag import Flag
-from emailengine.core.gates import Gate, KeyedGate
 from emailengine.core.ids import event_id
 from emailengine.core.tasks import Tasks
 from emailengine.core.turns import pause
@@ -50,9 +48,8 @@ from emailengine.imap.session import Session
 from emailengine.model.account import RESYNC_DELAY, AccountSettings
 from emailengine.model.dates import iso, parse_iso
 from emailengine.model.event import EventName, Say
-from emailengine.store.accounts import AccountRecord, AccountStore
+from emailengine.store.accounts import AccountRecord
 from emailengine.store.folders import FolderStore
-from emailengine.store.index import Index
 from emailengine.wire.imap.responses import Exists, Expunge, Fetch, Response, Vanished
 
 log = Logger()
@@ -66,25 +63,6 @@ _UNUSABLE = {
 }
 _BUSY_CLIENT = 5.0  # seconds between two requests of a client that is better served by a session of its own
 _STORE_AWAY = 1.0  # seconds before the next try when Redis does not answer
-
-
-@define(eq=False)
-class Shared:
-    """What all accounts use together."""
-
-    clock: IReactorTime
-    random: Callable[[], float]
-    open_session: Callable[[AccountSettings, Callable[[Response], None]], Awaitable[Session]]
-    accounts: AccountStore
-    folders: FolderStore
-    index: Index
-    said: Callable[[str], None]  # there is something to announce for an account
-    became: Callable[[str, str, str], None]  # account, state before, state now
-    usable: Callable[[str], None]  # the account has a session again
-    left: Callable[[str], Awaitable[object]]  # an account was deleted: remove what others keep for it
-    text_wish: Callable[[], TextWish | None]  # what webhooks tell of a new message's text; None: no content at all
-    connecting: KeyedGate = field(factory=lambda: KeyedGate(50, 50))
-    slices: Gate = field(factory=lambda: Gate(16))
 
 
 class Account(Service):

@@ -17,7 +17,8 @@ from emailengine.wire.imap.fetch import Fetched
 from emailengine.wire.imap.uidset import UidSet
 
 if TYPE_CHECKING:
-    from emailengine.accounts.account import Account, Shared
+    from emailengine.accounts.account import Account
+from emailengine.accounts.shared import Shared
 
 _LARGEST = 128 * 1024  # octets of a message's text that are read along; more is read when it is announced
 

@@ -10,7 +10,8 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
-from emailengine.accounts.account import Account, Shared
+from emailengine.accounts.account import Account
+from emailengine.accounts.shared import Shared
 from emailengine.accounts.verbs.listing import MeasureStorage
 from emailengine.core.clock import wall
 from emailengine.core.deadline import Deadline

@@ -16,7 +16,8 @@ from emailengine.model.dates import parse_iso
 from emailengine.sync.plan import FlagLook, Look, Plan, Seen, plan
 
 if TYPE_CHECKING:
-    from emailengine.accounts.account import Account, Shared
+    from emailengine.accounts.account import Account
+from emailengine.accounts.shared import Shared
 
 log = Logger()
 

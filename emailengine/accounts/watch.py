@@ -21,7 +21,8 @@ from emailengine.sync.plan import Look, Position, Seen, moved, plan
 from emailengine.sync.roles import Candidate, assign
 
 if TYPE_CHECKING:
-    from emailengine.accounts.account import Account, Shared
+    from emailengine.accounts.account import Account
+from emailengine.accounts.shared import Shared
 
 log = Logger()
 

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 from twisted.internet import reactor
 
-from emailengine.accounts.account import Account, Shared
+from emailengine.accounts.account import Account
 from emailengine.accounts.ledger import Ledger
+from emailengine.accounts.shared import Shared
 from emailengine.accounts.syncing import Syncing
 from emailengine.core.secrets import Vault
 from emailengine.errors import ConnectionLost

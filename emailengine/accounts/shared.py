@@ -1,0 +1,36 @@
+"""What all accounts use together; `service.py` makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from attrs import define, field
+from twisted.internet.interfaces import IReactorTime
+
+from emailengine.accounts.verbs.reading import TextWish
+from emailengine.core.gates import Gate, KeyedGate
+from emailengine.imap.session import Session
+from emailengine.model.account import AccountSettings
+from emailengine.store.accounts import AccountStore
+from emailengine.store.folders import FolderStore
+from emailengine.store.index import Index
+from emailengine.wire.imap.responses import Response
+
+
+@define(eq=False)
+class Shared:
+    """What all accounts use together."""
+
+    clock: IReactorTime
+    random: Callable[[], float]
+    open_session: Callable[[AccountSettings, Callable[[Response], None]], Awaitable[Session]]
+    accounts: AccountStore
+    folders: FolderStore
+    index: Index
+    said: Callable[[str], None]  # there is something to announce for an account
+    became: Callable[[str, str, str], None]  # account, state before, state now
+    usable: Callable[[str], None]  # the account has a session again
+    left: Callable[[str], Awaitable[object]]  # an account was deleted: remove what others keep for it
+    text_wish: Callable[[], TextWish | None]  # what webhooks tell of a new message's text; None: no content at all
+    connecting: KeyedGate = field(factory=lambda: KeyedGate(50, 50))
+    slices: Gate = field(factory=lambda: Gate(16))
