@@ -22,6 +22,7 @@ from emailengine.accounts.fresh import FreshMessage
 from emailengine.core import metrics
 from emailengine.core.flag import Flag
 from emailengine.core.gates import Gate
+from emailengine.core.secrets import SecretUnreadable
 from emailengine.core.tasks import Tasks
 from emailengine.core.turns import pause
 from emailengine.errors import AccountNotFound, StoreRefused, StoreUnavailable
@@ -33,7 +34,18 @@ from emailengine.webhooks.content import Account, Accounts, Reading, Told, is_wh
 from emailengine.webhooks.delivery import QUEUE, Delivery
 from emailengine.webhooks.payload import ContentPolicy, content_policy
 from emailengine.webhooks.request import place_of as host_of
-from emailengine.webhooks.targets import DEFAULT, NOTHING_OWN, Own, Place, Settings, Target, own_of, place_of, policy_of
+from emailengine.webhooks.targets import (
+    DEFAULT,
+    NOTHING_OWN,
+    Own,
+    Place,
+    Settings,
+    Target,
+    own_of,
+    place_of,
+    policy_of,
+    subscribes,
+)
 from emailengine.webhooks.targets import targets as targets_of
 
 log = Logger()
@@ -56,6 +68,8 @@ _MAILBOX = frozenset(
 _BATCH = 64  # entries that are read at a time
 _STEPS = 32  # payloads that are built at a time
 _STORE_AWAY = 1.0
+_SEALED = 5.0  # seconds before a setting that cannot be read is looked at again,
+_SEALED_TOLD = 60.0  # and before the log says once more that it is waited for
 
 
 class Says(Protocol):
@@ -128,6 +142,7 @@ class Announcer(Service):
         self._tasks = Tasks("announcer")
         self._voices: dict[str, _Voice] = {}
         self._steps = Gate(_STEPS)
+        self._sealed_told: float | None = None
         self._reading = Reading(accounts, settings, clock, random)
 
     # the service
@@ -202,11 +217,14 @@ class Announcer(Service):
         """Announce one entry, whatever it takes: afterwards it is gone."""
         told: Told | _Fresh | None = None
         try:
-            told = await self._prepare(voice, said)
+            told = await self._opened(lambda: self._prepare(voice, said))
         except CancelledError:
             raise
         except Exception:  # noqa: BLE001 - one event that cannot be told must not silence the account for ever
             self._note_failure(voice, said)
+        await self._opened(lambda: self._announce(voice, entry, said, told))
+
+    async def _announce(self, voice: _Voice, entry: bytes, said: Say, told: Told | _Fresh | None) -> None:
         async with self._steps:
             event, jobs = await self._make(voice, said, told)
             gone = not await self._insist(lambda: self._say.announce(voice.account, entry, jobs, [event]))
@@ -250,7 +268,9 @@ class Announcer(Service):
             return None
 
     def _wanted(self, event: str, account: Account | None, place: Place) -> list[Target]:
-        return targets_of(policy_of(self._settings.value), _own(account), event, place)
+        value = self._settings.value
+        # what nobody wants need not wait for a target that is sealed
+        return targets_of(policy_of(value), _own(account), event, place) if subscribes(value, event) else []
 
     async def _make(self, voice: _Voice, said: Say, told: Told | _Fresh | None) -> tuple[EventName, list[NewJob]]:
         """What is announced in the end, with its jobs; none where it cannot be told."""
@@ -266,7 +286,7 @@ class Announcer(Service):
                     told = told_bare(said)
             if told is not None:
                 return told.event, self._jobs(voice, said, told)
-        except CancelledError:
+        except (CancelledError, SecretUnreadable):
             raise
         except Exception:  # noqa: BLE001 - as in _tell
             self._note_failure(voice, said)
@@ -315,6 +335,18 @@ class Announcer(Service):
             return await self._reading.read(voice.account, said, voice.woken)
         finally:
             voice.waits = False
+
+    async def _opened(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Do something with the settings, again until none of those that it needs is sealed with another secret."""
+        while True:
+            try:
+                return await work()
+            except SecretUnreadable as error:
+                now = self._clock.seconds()
+                if self._sealed_told is None or now - self._sealed_told >= _SEALED_TOLD:
+                    self._sealed_told = now
+                    log.error("events wait until they can be announced: {reason}", reason=error.message)
+                await pause(self._clock, _SEALED)
 
     async def _insist(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """Do something in the store, again until it answers."""

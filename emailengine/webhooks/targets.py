@@ -23,7 +23,7 @@ class Settings(Protocol):
     """The settings as they are now, by their names on the wire."""
 
     def value(self, name: str, default: Any = None) -> Any:
-        """The value, or `default` where none is set."""
+        """The value, or `default` where none is set. `SecretUnreadable` for one sealed with another secret."""
 
 
 @frozen
@@ -73,6 +73,12 @@ def policy_of(value: Callable[..., Any]) -> Policy:
         headers=headers_of(value("webhooksCustomHeaders", None)),
         inbox_only=bool(value("inboxNewOnly", False)),
     )
+
+
+def subscribes(value: Callable[..., Any], event: str) -> bool:
+    """Whether the settings want webhooks of an event at all; no secret is read for it."""
+    names = value("webhookEvents", None) or ()
+    return bool(value("webhooksEnabled", False)) and (event in names or ALL in names)
 
 
 def headers_of(stored: Any) -> tuple[HeaderField, ...]:

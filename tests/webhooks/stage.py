@@ -13,6 +13,7 @@ from emailengine.accounts.fresh import FreshMessages
 from emailengine.accounts.verbs.entering import Verb
 from emailengine.accounts.verbs.reading import ReadMessage
 from emailengine.core.deadline import Deadline
+from emailengine.core.secrets import SecretUnreadable
 from emailengine.errors import AccountNotFound, AccountUnavailable
 from emailengine.model.account import AccountSettings
 from emailengine.model.event import EventName, Say
@@ -86,8 +87,11 @@ class Chosen:
             "webhooks": "http://127.0.0.1:9/",
             "serviceSecret": "secret",
         } | chosen
+        self.sealed: set[str] = set()
 
     def value(self, name: str, default: Any = None) -> Any:
+        if name in self.sealed:
+            raise SecretUnreadable(f"The setting {name} cannot be used")
         found = self.chosen.get(name)
         return default if found is None else found
 

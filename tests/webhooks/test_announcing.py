@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 
 from emailengine.accounts.fresh import FreshMessage
 from emailengine.accounts.shaping import sort_leaves
+from emailengine.accounts.verbs.reading import ReadMessage
 from emailengine.errors import ConnectionLost, MessageNotFound
 from emailengine.model.account import HeaderField
 from emailengine.model.event import Say
@@ -45,6 +49,22 @@ class AnnouncerTests(StoreCase):
         """Return once the account has nothing more to announce."""
         while await self.say.read(account, 1):
             await turn()
+
+    @contextmanager
+    def logged(self, level: Any) -> Iterator[list[dict[str, Any]]]:
+        """What is logged within, at that level."""
+        seen: list[dict[str, Any]] = []
+
+        def observe(entry: Any) -> None:
+            if entry.get("log_level") is level:
+                seen.append(entry)
+
+        observer = cast(ILogObserver, observe)
+        globalLogPublisher.addObserver(observer)
+        try:
+            yield seen
+        finally:
+            globalLogPublisher.removeObserver(observer)
 
     async def told(self, account: str = "a") -> list[tuple[str, int]]:
         await self.silent(account)
@@ -215,6 +235,45 @@ class AnnouncerTests(StoreCase):
         self.everybody.gone.add("a")
         await self.said(announcer, "a", event("accountDeleted"))
         self.assertEqual(await self.told(), [("accountDeleted", 0)])
+
+    async def test_sealed_settings(self) -> None:
+        """Events wait for a setting that cannot be read, in order, and the log says so once a minute."""
+        clock = Clock()
+        self.settings.sealed.add("webhooks")
+        says = [message("messageUpdated", uid, data={"uid": uid}) for uid in (1, 2)]
+        with self.logged(LogLevel.error) as errors:
+            await self.said(self.announcer(clock=clock), "a", *says)
+            for _ in range(14):
+                await until(clock.getDelayedCalls, "it waits")
+                clock.advance(5)
+            await until(clock.getDelayedCalls, "it waits")
+        self.assertEqual(len(errors), 2)
+        self.assertEqual(len(await self.say.read("a", 9)), 2)
+        self.settings.sealed.clear()
+        clock.advance(5)
+        self.assertEqual(await self.told(), [("messageUpdated", 1), ("messageUpdated", 2)])
+
+    async def test_sealed_meanwhile(self) -> None:
+        """A setting that becomes unreadable while a message is read costs nothing but time."""
+        clock = Clock()
+        hanging: Deferred[MessageDetail] = Deferred()
+        actor = self.everybody.get("a")
+        actor.read = lambda verb: hanging
+        await self.said(self.announcer(clock=clock), "a", message("messageNew", 1))
+        await until(lambda: actor.asked, "asked")
+        self.settings.sealed.add("webhooksCustomHeaders")
+        hanging.callback(found(ReadMessage(3, 1, None, clock)))
+        await until(lambda: [one for one in clock.getDelayedCalls() if one.getTime() <= 5], "it waits")
+        self.settings.sealed.clear()
+        clock.advance(5)
+        self.assertEqual((await self.told(), actor.asked), ([("messageNew", 1)], [1]))
+
+    async def test_sealed_but_unwanted(self) -> None:
+        """What nobody wants does not wait for a setting that cannot be read."""
+        self.settings.sealed.add("webhooks")
+        self.settings.chosen["webhooksEnabled"] = False
+        await self.said(self.announcer(), "a", message("messageUpdated", 1, data={"uid": 1}))
+        self.assertEqual(await self.told(), [])
 
     async def test_inbox_only(self) -> None:
         """At Gmail the labels decide, once they are known; elsewhere the folder, without reading anything."""
