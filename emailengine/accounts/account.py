@@ -11,28 +11,28 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from attrs import define
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from emailengine.accounts.folders import Folder, Folders
+from emailengine.accounts.folders import Folder, Folders, StoredNumbers
 from emailengine.accounts.fresh import FreshMessages
 from emailengine.accounts.further import Further
 from emailengine.accounts.lane import Lane, Loan
 from emailengine.accounts.ledger import Ledger
 from emailengine.accounts.login import watches_mail
-from emailengine.accounts.reconnect import Outcome, Reconnect
-from emailengine.accounts.says import folder_gone
+from emailengine.accounts.reconnect import STAYED, Outcome, Reconnect
 from emailengine.accounts.shared import Shared
 from emailengine.accounts.syncing import Syncing
 from emailengine.accounts.verbs.entering import Verb, with_news
+from emailengine.accounts.voice import Voice
 from emailengine.accounts.watch import Watch, held
 from emailengine.core import metrics
 from emailengine.core.clock import wall
 from emailengine.core.deadline import Deadline
+from emailengine.core.delays import Delays
 from emailengine.core.flag import Flag
-from emailengine.core.ids import event_id
+from emailengine.core.secrets import SecretUnreadable
 from emailengine.core.tasks import Tasks
 from emailengine.core.turns import pause
 from emailengine.errors import (
@@ -41,6 +41,7 @@ from emailengine.errors import (
     ConnectionLost,
     EmailEngineError,
     Outdated,
+    StoredUnreadable,
     StoreRefused,
     StoreUnavailable,
 )
@@ -49,8 +50,7 @@ from emailengine.model.account import RESYNC_DELAY, AccountSettings
 from emailengine.model.dates import iso, parse_iso
 from emailengine.model.event import EventName, Say
 from emailengine.store.accounts import AccountRecord
-from emailengine.store.folders import FolderStore
-from emailengine.wire.imap.responses import Exists, Expunge, Fetch, Response, Vanished
+from emailengine.wire.imap.responses import Response
 
 log = Logger()
 
@@ -61,8 +61,10 @@ _UNUSABLE = {
     "connectError": ("ConnectionError", "The mail server of the account cannot be reached"),
     "unset": ("NotSyncing", "The account has no IMAP settings, or IMAP is disabled"),
 }
+_SERIAL = "serial"  # of the stored error: which event told of it
+_MAIN_UNSEEN = 5.0  # seconds for which a long pass over another folder may keep us from the main one
 _BUSY_CLIENT = 5.0  # seconds between two requests of a client that is better served by a session of its own
-_STORE_AWAY = 1.0  # seconds before the next try when Redis does not answer
+_STORE_AWAY = Delays(first=0.5, factor=2.0, cap=60.0)  # seconds before the next try when Redis does not answer
 
 
 class Account(Service):
@@ -80,15 +82,14 @@ class Account(Service):
         self.id = account_id
         self.settings = settings
         self.broken = broken
-        self.generation = record.generation
+        self.voice = Voice(account_id, record.generation)
         self.state = "init"
         self.last_error: dict[str, Any] | None = record.error
         self.sync_error: dict[str, Any] | None = record.sync_error
         self.ever_connected = record.connected > 0
         self.looked_at = None if record.sync_time is None else parse_iso(record.sync_time)
-        self.folders = Folders(numbering=_Numbering(shared.folders, account_id))
+        self.folders = Folders(numbering=StoredNumbers(shared.folders, account_id))
         self.fresh = FreshMessages()
-        self.heard = 0.0
         self._shared = shared
         self._woken = Flag()
         self._prodded = Flag()
@@ -98,13 +99,15 @@ class Account(Service):
         self._further = Further(clock=shared.clock, open_=self._open_further, tasks=self._tasks)
         self._reconnect = Reconnect()
         self._owner = 0
-        self._events = 0
         self._session: Session | None = None
         self._resting = False
         self._asked_at = float("-inf")
         self._again = False
         self._look_around_at = 0.0
         self._looked: float | None = None
+        self._look_again = False
+        self._main_seen = float("-inf")
+        self._stopped = False
 
     # what others may ask
 
@@ -112,6 +115,11 @@ class Account(Service):
     def owner(self) -> int:
         """The number under which this actor writes."""
         return self._owner
+
+    @property
+    def generation(self) -> int:
+        """Tells this account from an earlier one of the same id."""
+        return self.voice.generation
 
     @property
     def connections(self) -> int:
@@ -136,6 +144,8 @@ class Account(Service):
 
     def check_usable(self) -> None:
         """`AccountUnavailable` unless the account is connected or about to be."""
+        if self._stopped:
+            raise AccountUnavailable("The account was stopped", code="Stopped", extra={"state": self.state})
         if self.state not in USABLE:
             raise self._unavailable()
 
@@ -157,6 +167,7 @@ class Account(Service):
     def look_around(self) -> None:
         """Compare all folders with the server now."""
         self._look_around_at = 0.0
+        self._look_again = True
         for folder in self.folders.by_path.values():
             folder.aside_until = 0.0
         self._woken.raise_()
@@ -182,28 +193,43 @@ class Account(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        self._stopped = True
         await self._tasks.stop()
         self._further.close()
-        self._lane.fail_all(AccountUnavailable("The account was stopped", extra={"state": self.state}))
+        stopped = AccountUnavailable("The account was stopped", code="Stopped", extra={"state": self.state})
+        self._lane.fail_all(stopped)
         self._listed.raise_()
 
     # the runner
 
     async def _run(self) -> None:
+        failures = 0
         while True:
+            began = self._shared.clock.seconds()
             try:
-                taken = await self._shared.accounts.take_up(self.id)
-                if taken is None:
+                if not await self._take_up():
                     return  # deleted meanwhile
-                self._owner = taken
-                await self._load_folders()
                 await self._connect_again_and_again()
-            except (StoreUnavailable, StoreRefused) as error:
+            except (StoreUnavailable, StoreRefused, StoredUnreadable, SecretUnreadable) as error:
                 log.warn("the store does not answer: {reason}", account=self.id, reason=error.message)
-                await pause(self._shared.clock, _STORE_AWAY)
             except Outdated:
                 log.warn("somebody else took the account up, taking it back", account=self.id)
-                await pause(self._shared.clock, _STORE_AWAY)
+            # a store that fails again and again must not make us log in at the mail server again and again
+            failures = 0 if self._shared.clock.seconds() - began > STAYED else failures + 1
+            await pause(self._shared.clock, _STORE_AWAY.delay(failures, self._shared.random))
+
+    async def _take_up(self) -> bool:
+        """Become the owner, and know what the store knows: an answer that was lost may have changed it."""
+        taken = await self._shared.accounts.take_up(self.id)
+        record = await self._shared.accounts.get(self.id)
+        if taken is None or record is None:
+            return False
+        self._owner = taken
+        self.voice = Voice(self.id, record.generation, taken)
+        self.last_error = record.error
+        self.ever_connected = record.connected > 0
+        await self._load_folders()
+        return True
 
     async def _load_folders(self) -> None:
         """What the store knows of the folders; what is in memory may be ahead of it or behind."""
@@ -303,8 +329,7 @@ class Account(Service):
                 continue
             folder = self.folders.next_dirty(clock.seconds())
             if folder is not None:
-                async with self._shared.slices:
-                    await syncing.slice(folder)
+                await self._sync(syncing, folder)
                 continue
             if self.state != "connected":
                 await self._become("connected")
@@ -321,13 +346,31 @@ class Account(Service):
             finally:
                 self._resting = False
 
+    async def _sync(self, syncing: Syncing, folder: Folder) -> None:
+        """One slice of a pass. Catching up takes its turn among all accounts; news of the main folder do not wait."""
+        main, now = self.folders.main, self._shared.clock.seconds()
+        if folder is main:
+            self._main_seen = now
+        elif main is not None and now - self._main_seen >= _MAIN_UNSEEN:
+            # nobody tells what happens in it while another folder is selected
+            self._main_seen = now
+            main.dirty = main.stale = True
+        if folder is main and folder.position is not None and not folder.position.todo:
+            await syncing.slice(folder)
+            return
+        async with self._shared.slices.of(self._host()):
+            await syncing.slice(folder)
+
     async def _look(self, watch: Watch) -> None:
         now = wall()
         self.sync_error = None
+        self._look_again = False
         await watch.look_around()
         self._looked = now
         imap = self.settings.imap
-        self._look_around_at = self._shared.clock.seconds() + (imap.resync_delay if imap is not None else RESYNC_DELAY)
+        wait = imap.resync_delay if imap is not None else RESYNC_DELAY
+        # somebody may have asked for it once more meanwhile
+        self._look_around_at = 0.0 if self._look_again else self._shared.clock.seconds() + wait
 
     async def _note_look(self) -> None:
         """All that the last look around found has been dealt with."""
@@ -342,7 +385,9 @@ class Account(Service):
             return
         imap = self.settings.imap
         user = imap.auth.user if imap is not None and imap.auth is not None else ""
-        await self._become("syncing", says=[self.say("authenticationSuccess", {"user": user})])
+        # the same after the same error: it is told once, though the answer to the first telling was lost
+        after = (self.last_error or {}).get(_SERIAL, "first")
+        await self._become("syncing", says=[self.voice.once("authenticationSuccess", {"user": user}, after)])
 
     # requests
 
@@ -393,7 +438,7 @@ class Account(Service):
         if state == "connected":
             error = None
             if not self.ever_connected:
-                told.append(self.say("accountInitialized", {"initialized": True}))
+                told.append(self.voice.once("accountInitialized", {"initialized": True}, "once"))
         elif error is None and state != "unset":
             error = self.last_error  # kept until the account is connected
         if state == self.state and error == self.last_error and not told:
@@ -411,32 +456,27 @@ class Account(Service):
         told: dict[str, Any] = {"response": error.message}
         if error.code:
             told["serverResponseCode"] = error.code
-        known = self.last_error is not None and (
-            self.last_error.get("serverResponseCode") == error.code if error.code else self.last_error == told
-        )
+        before = {name: value for name, value in (self.last_error or {}).items() if name != _SERIAL}
+        known = bool(before) and (before.get("serverResponseCode") == error.code if error.code else before == told)
         log.info("{state}: {reason}", account=self.id, state=state, reason=error.message)
-        await self._become(state, told, says=() if known else [self.say(state, dict(told))])
+        said = () if known else (self.voice.event(state, dict(told)),)
+        serial = said[0].event_id if said else (self.last_error or {}).get(_SERIAL)
+        await self._become(state, told | {_SERIAL: serial}, says=said)
 
     async def ledger(self, folder: Folder, uidvalidity: int) -> Ledger:
         """What the index knows of a folder under a UIDVALIDITY."""
         number = await self.folders.number(folder.path, uidvalidity)
-        shared = self._shared
-        return Ledger(self.id, self.generation, self._owner, folder, number, uidvalidity, shared.index, shared.clock)
-
-    def say(self, event: EventName, data: dict[str, Any]) -> Say:
-        """An event of the account itself. Its id is fixed here and stored with it."""
-        self._events += 1
-        return Say(
-            event_id=event_id(self.id, self.generation, event, self._owner, self._events),
-            event=event,
-            date=iso(wall()),
-            data=data,
+        return Ledger(
+            self.id,
+            self.generation,
+            self._owner,
+            self.voice.origin(),
+            folder,
+            number,
+            uidvalidity,
+            self._shared.index,
+            self._shared.clock,
         )
-
-    def say_folder_gone(self, folder: Folder) -> Say:
-        """The event of a folder that is no longer listed."""
-        self._events += 1
-        return folder_gone(self.id, self.generation, self._owner, self._events, folder, iso(wall()))
 
     def folder_failed(self, path: str, reason: str) -> None:
         """A folder could not be synchronised: shown with the account until the next look around."""
@@ -447,37 +487,12 @@ class Account(Service):
 
     def _news(self, response: Response) -> None:
         """What the server tells unasked: a hint that the selected folder moved."""
-        self.heard = wall()
-        if not isinstance(response, Exists | Expunge | Fetch | Vanished):
-            return
         selected = self._session.selected if self._session is not None else None
-        folder = self.folders.by_path.get(selected.path) if selected is not None else None
-        if folder is None:
-            return
-        if isinstance(response, Exists):
-            folder.dirty = True
-        elif isinstance(response, Fetch):
-            folder.hint_flags(response.seq)
-        else:
-            folder.hint_gone()
-        self._woken.raise_()
+        if selected is not None and self.folders.hear(selected.path, response):
+            self._woken.raise_()
 
     def _host(self) -> str:
         return (self.settings.imap.host if self.settings.imap is not None else None) or ""
-
-
-@define(eq=False)
-class _Numbering:
-    """The folder registry of one account."""
-
-    _store: FolderStore
-    _account: str
-
-    async def number(self, path: str, uidvalidity: int) -> int:
-        return await self._store.number(self._account, path, uidvalidity)
-
-    async def resolve(self, number: int) -> tuple[str, int] | None:
-        return await self._store.resolve(self._account, number)
 
 
 def _ignore(response: Response) -> None:

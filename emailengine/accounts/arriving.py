@@ -12,6 +12,7 @@ from emailengine.accounts.shaping import ENTRY_ITEMS, Leaves, sort_leaves
 from emailengine.accounts.verbs.listing import id_items
 from emailengine.accounts.verbs.reading import parts_of, text_items
 from emailengine.core.tasks import together
+from emailengine.errors import ProtocolFault, ServerRefused
 from emailengine.imap.session import Session
 from emailengine.wire.imap.fetch import Fetched
 from emailengine.wire.imap.uidset import UidSet
@@ -47,7 +48,10 @@ class Arriving:
             if sum(part.size for part in parts) <= _LARGEST and self.account.fresh.room > 0:
                 alike.setdefault(tuple(text_items(parts, wish)), []).append((seen, leaves))
         # messages of the same make are read with one command, and all commands are sent at once
-        await together(self._read(number, items, messages) for items, messages in alike.items())
+        try:
+            await together(self._read(number, items, messages) for items, messages in alike.items())
+        except (ServerRefused, ProtocolFault):
+            self.session.check()  # what could not be read is read again when it is announced
 
     async def _read(self, number: int, items: Sequence[str], messages: Sequence[tuple[Fetched, Leaves]]) -> None:
         texts: dict[int, dict[str, bytes | None]] = {}

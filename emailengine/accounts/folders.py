@@ -7,7 +7,9 @@ from typing import Protocol
 from attrs import define, field, frozen
 
 from emailengine.errors import FolderNotFound, MessageNotFound
+from emailengine.store.folders import FolderStore
 from emailengine.sync.plan import Position
+from emailengine.wire.imap.responses import Exists, Expunge, Fetch, Response, Vanished
 
 ALIASES = ("\\Inbox", "\\Sent", "\\Drafts", "\\Junk", "\\Trash", "\\All")
 _HINTS = 64  # messages by sequence number; beyond that all flags are read again
@@ -21,6 +23,20 @@ class Numbering(Protocol):
 
     async def resolve(self, number: int) -> tuple[str, int] | None:
         """The path and UIDVALIDITY behind a number; None if it was never given."""
+
+
+@define(eq=False)
+class StoredNumbers:
+    """The folder registry of one account."""
+
+    _store: FolderStore
+    _account: str
+
+    async def number(self, path: str, uidvalidity: int) -> int:
+        return await self._store.number(self._account, path, uidvalidity)
+
+    async def resolve(self, number: int) -> tuple[str, int] | None:
+        return await self._store.resolve(self._account, number)
 
 
 @frozen
@@ -39,6 +55,9 @@ class Folder:
     """
     One folder. `position` is None until something of it has been committed.
 
+    `since`: what the server received at that moment or later is new to us, though the folder has just been found; None:
+    all that is in it was there before.
+
     `dirty`: something may have moved. `stale`: it must be selected anew, since what the server told while it was
     selected is not enough. `busy`: a pass over it has begun and is not over. All three are hints; a pass finds the
     truth.
@@ -52,6 +71,7 @@ class Folder:
     special_use_source: str | None = None
     number: int | None = None
     position: Position | None = None
+    since: float | None = None
     dirty: bool = True
     stale: bool = False
     busy: bool = False
@@ -135,6 +155,21 @@ class Folders:
             if (folder.dirty or folder.busy) and folder.watched and folder.selectable and folder.aside_until <= now:
                 return folder
         return None
+
+    def hear(self, path: str, response: Response) -> bool:
+        """Note what the server tells of a folder while it is selected; whether it tells that something moved."""
+        folder = self.by_path.get(path)
+        if folder is None:
+            return False
+        if isinstance(response, Exists):
+            folder.dirty = True
+        elif isinstance(response, Fetch):
+            folder.hint_flags(response.seq)
+        elif isinstance(response, Expunge | Vanished):
+            folder.hint_gone()
+        else:
+            return False
+        return True
 
     async def number(self, path: str, uidvalidity: int) -> int:
         """The folder's number for message ids."""

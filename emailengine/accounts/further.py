@@ -33,6 +33,7 @@ class Further:
         self._resting: list[tuple[Session, IDelayedCall]] = []
         self._lent: set[Session] = set()
         self._refused_until = float("-inf")
+        self._era = 0  # raised when all are to go: a session of an earlier one is not used again
 
     @property
     def resting(self) -> bool:
@@ -53,6 +54,7 @@ class Further:
         if self._gate.waiting >= WAITING:
             raise Busy("Too many requests are waiting for this account: try again shortly")
         await self._gate.acquire()
+        era = self._era
         try:
             session = self._rested()
             if session is None:
@@ -66,7 +68,9 @@ class Further:
             raise
         self._lent.add(session)
         loan = Loan(session)
-        loan.returned.addCallback(lambda _: self._back(session))
+        loan.returned.addCallback(lambda _: self._back(session, era))
+        if era != self._era:
+            session.abort("it was opened under other settings")
         return loan
 
     def _rested(self) -> Session | None:
@@ -77,9 +81,11 @@ class Further:
                 return session
         return None
 
-    def _back(self, session: Session) -> None:
+    def _back(self, session: Session, era: int) -> None:
         self._lent.discard(session)
-        if session.alive and not self._tasks.stopping:
+        if era != self._era or self._tasks.stopping:
+            session.abort("closed")
+        elif session.alive:
             timer = self._clock.callLater(KEPT, self._expire, session)
             self._resting.append((session, timer))
         self._gate.release()
@@ -90,6 +96,7 @@ class Further:
 
     def close(self) -> None:
         """End them all: their settings changed, or the account goes."""
+        self._era += 1
         resting, self._resting = self._resting, []
         for session, timer in resting:
             timer.cancel()

@@ -31,6 +31,7 @@ class Ledger:
     account: str
     generation: int
     owner: int
+    origin: str
     folder: Folder
     number: int
     uidvalidity: int
@@ -73,7 +74,16 @@ class Ledger:
     def teller(self) -> Teller:
         """Tells the events of the next commit."""
         commit = (self.position.commit if self.position is not None else 0) + 1
-        return Teller(self.account, self.generation, self.folder, self.number, self.uidvalidity, commit, iso(wall()))
+        return Teller(
+            self.account,
+            self.generation,
+            self.origin,
+            self.folder,
+            self.number,
+            self.uidvalidity,
+            commit,
+            iso(wall()),
+        )
 
     async def commit(self, position: Position, rows: Mapping[int, Mapping[int, Flags]], says: list[Say]) -> None:
         """

@@ -16,6 +16,7 @@ from attrs import define, field
 
 from emailengine.accounts.folders import Folder
 from emailengine.accounts.ledger import Ledger, by_block
+from emailengine.errors import ProtocolFault, ServerRefused
 from emailengine.imap.session import Selected, Session
 from emailengine.model.event import Say
 from emailengine.sync.diff import flag_changes
@@ -30,6 +31,8 @@ FEW = 16  # new messages whose content is read with the news of them
 _BLOCKS = 64  # index blocks that are compared in one slice
 _WINDOW = 65536  # UIDs that one CHANGEDSINCE asks about in a large folder
 _DAY = 86400.0
+
+_NEWS = ["UID", "FLAGS", "INTERNALDATE"]
 
 Rows = dict[int, Flags]
 
@@ -64,11 +67,13 @@ class Pass:
     arrivals: Arrivals
     said: Callable[[], None]
     _steps: deque[Callable[[], Awaitable[None]]] = field(factory=deque, init=False)
-    _first: UidSet = field(default=EMPTY, init=False)
+    _first: Iterator[tuple[int, int]] = field(factory=lambda: iter(()), init=False)
+    _span: tuple[int, int] | None = field(default=None, init=False)
     _candidates: UidSet = field(default=EMPTY, init=False)
     _modseq: int | None = field(default=None, init=False)
     _uidnext: int | None = field(default=None, init=False)
     _compared: bool = field(default=False, init=False)
+    _in_windows: bool = field(default=False, init=False)
     _unwritten: tuple[Position, list[Say]] | None = field(default=None, init=False)
 
     # beginning
@@ -182,9 +187,12 @@ class Pass:
         if not todo:
             return
         span = search.uid(f"{todo}:{max(todo, end)}")
+        there = EMPTY
         if end >= todo:
-            self._first = await self.session.search(span) & UidSet.of_range(todo, end)
-        if self._first and self.floor is not None and not position.quiet:
+            there = await self.session.search(span) & UidSet.of_range(todo, end)
+        self._first = spans(there)
+        self._span = next(self._first, None)
+        if there and self.floor is not None and not position.quiet:
             # SINCE knows days only, in the server's own zone: a day more, and INTERNALDATE decides
             self._candidates = await self.session.search(search.all_of([span, search.since(self.floor - _DAY)]))
         self._steps.append(self._index_some)
@@ -213,19 +221,15 @@ class Pass:
 
     async def _index_some(self) -> None:
         """Index the next messages of the first pass, up to a border between blocks."""
-        position = self._position
-        end = position.silent_until - 1
-        start = self._first.first
-        last = end if start is None else min(end, self._border(start))
+        span, self._span = self._span, next(self._first, None)
+        done = self._span is None
         found: Rows = {}
         says: list[Say] = []
-        if start is not None:
-            span = UidSet.of_range(start, last)
-            found = _rows(await self.session.fetch(span, ["UID", "FLAGS"]), start, last)
-            fresh = await self._fresh_of(self._candidates & span & UidSet.of(found))
+        if span is not None:
+            first, last = span[0], min(span[1], self._position.silent_until - 1)
+            found = _rows(await self.session.fetch(UidSet.of_range(first, last), ["UID", "FLAGS"]), first, last)
+            fresh = await self._fresh_of(self._candidates & UidSet.of_range(first, last) & UidSet.of(found))
             says = self.ledger.teller().messages_new(fresh)
-            self._first = self._first - span
-        done = not self._first
         if done:
             says.append(self.ledger.teller().folder_new())
         rows = by_block(found)
@@ -233,24 +237,11 @@ class Pass:
             # the last block may hold messages that came since
             for block, inside in (await self.ledger.rows([max(rows)])).items():
                 rows[block] = inside | rows[block]
-        position = attrs.evolve(self._position, todo=0 if done else last + 1, count=self._position.count + len(found))
+        todo = 0 if done or span is None else span[1] + 1
+        position = attrs.evolve(self._position, todo=todo, count=self._position.count + len(found))
         await self._commit(position, rows, says)
         if not done:
             self._steps.append(self._index_some)
-
-    def _border(self, start: int) -> int:
-        """The last UID of the slice that starts at `start`: the end of a block, with about SLICE messages before it."""
-        last = (block_of(start) + SLICE // BLOCK) * BLOCK - 1
-        for _ in range(_BLOCKS):
-            inside = len(self._first & UidSet.of_range(start, last))
-            following = (self._first - UidSet.of_range(1, last)).first
-            if inside >= SLICE // 2 or following is None:
-                break
-            border = (block_of(following) + 1) * BLOCK - 1
-            if inside + len(self._first & UidSet.of_range(last + 1, border)) > SLICE:
-                break
-            last = border
-        return last
 
     async def _fresh_of(self, candidates: UidSet) -> list[int]:
         """Those that the server received at the floor or later."""
@@ -284,7 +275,15 @@ class Pass:
 
     async def _read_part(self, part: UidSet, *, few: bool) -> None:
         extra = list(self.arrivals.items()) if few else []
-        found = await self.session.fetch(part, ["UID", "FLAGS", "INTERNALDATE", *extra])
+        try:
+            found = await self.session.fetch(part, [*_NEWS, *extra])
+        except (ServerRefused, ProtocolFault):
+            # one message that the server cannot show, or shows in a way nobody can read, must not hide the others
+            self.session.check()
+            if not extra:
+                raise
+            extra = []
+            found = await self.session.fetch(part, _NEWS)
         start = part.first or 1
         found = [row for row in found if row.uid is not None and row.uid >= start and row.flags is not None]
         if not found:
@@ -317,6 +316,7 @@ class Pass:
     def _changed_since(self, position: Position, exists: int) -> Iterator[Callable[[], Awaitable[None]]]:
         since, last = position.modseq or 0, position.uidnext - 1
         step = last if exists < _WINDOW else max(_WINDOW, last // 256)
+        self._in_windows = step < last
         for start in range(1, last + 1, max(1, step)):
             yield self._changes_in(UidSet.of_range(start, min(last, start + step - 1)), since)
 
@@ -329,7 +329,13 @@ class Pass:
         return read
 
     def _raise_modseq(self, found: Iterable[Fetched]) -> None:
-        """What was told of changes holds for all of them up to the highest MODSEQ among them."""
+        """
+        What was told of changes holds for all of them up to the highest MODSEQ among them, if it was told at once.
+
+        In several windows a message of an earlier one may have changed meanwhile: then SELECT's MODSEQ is what counts.
+        """
+        if self._in_windows:
+            return
         highest = max((row.modseq or 0 for row in found), default=0)
         if highest and self._position.modseq is not None:
             self._modseq = max(self._modseq or 0, self._position.modseq, highest)
@@ -394,6 +400,42 @@ class Pass:
                 await self._read_part(part, few=False)
 
         return compare
+
+
+def spans(uids: UidSet) -> Iterator[tuple[int, int]]:
+    """
+    First and last UID of one slice after the other: each ends where a block ends, and has about SLICE messages.
+
+    Lazy, so that a set of a hundred thousand gaps costs each slice its own part of it and no more.
+    """
+    start: int | None = None
+    last = count = 0
+    for block, first, inside in _counted(uids):
+        if start is not None and count + inside > SLICE:
+            yield start, last
+            start, count = None, 0
+        if start is None:
+            start = first
+        count += inside
+        last = (block + 1) * BLOCK - 1
+    if start is not None:
+        yield start, last
+
+
+def _counted(uids: UidSet) -> Iterator[tuple[int, int, int]]:
+    """The blocks that UIDs lie in: number, first UID, how many."""
+    held: tuple[int, int, int] | None = None
+    for first, last in uids.ranges:
+        for block in range(block_of(first), block_of(last) + 1):
+            start, end = max(first, block * BLOCK), min(last, block * BLOCK + BLOCK - 1)
+            if held is not None and held[0] == block:
+                held = block, held[1], held[2] + end - start + 1
+                continue
+            if held is not None:
+                yield held
+            held = block, start, end - start + 1
+    if held is not None:
+        yield held
 
 
 def _rows(found: Iterable[Fetched], first: int, last: int) -> Rows:

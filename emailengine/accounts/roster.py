@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import msgspec
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 
 from emailengine.accounts.account import Account
@@ -18,8 +18,15 @@ from emailengine.core.deadline import Deadline
 from emailengine.core.gates import KeyedGate
 from emailengine.core.ids import event_id, new_account_id
 from emailengine.core.tasks import Tasks
-from emailengine.core.turns import Turns
-from emailengine.errors import AccountNotFound, AccountUnavailable, EmailEngineError
+from emailengine.core.turns import Turns, pause
+from emailengine.errors import (
+    AccountNotFound,
+    AccountUnavailable,
+    Busy,
+    EmailEngineError,
+    StoreRefused,
+    StoreUnavailable,
+)
 from emailengine.model.account import AccountSettings, AccountUpdate, Registration, State, registered, updated
 from emailengine.model.accountview import (
     AccountDetail,
@@ -40,6 +47,9 @@ from emailengine.store.accounts import AccountRecord
 
 log = Logger()
 
+T = TypeVar("T")
+
+_AGAIN = 1.0  # seconds before the store is asked again
 _AT_ONCE = 200  # accounts read from the store in one go
 _CHANGES = 64  # changes by the API at a time, one for each account
 
@@ -100,36 +110,102 @@ class Roster(MultiService):
 
     async def create(self, sent: Registration) -> Registered:
         account = sent.account or new_account_id()
-        async with self._changing.of(account):
-            record = await self._shared.accounts.get(account)
-            if record is None:
-                settings = registered(sent, None, account=account, now=iso(wall()))
-                added = _event("accountAdded", account, {"account": account})
-                if await self._shared.accounts.create(settings, [added]) is not None:
-                    record = await self._shared.accounts.get(account)
-                    if record is not None:
-                        self._take_up(account, record)
-                    self._shared.said(account)
-                    return Registered(account=account, state="new")
-                record = await self._shared.accounts.get(account)
-            if record is None:
-                raise AccountNotFound("The account was removed at the same moment")
-            settings = registered(sent, record.settings, account=account, now=iso(wall()))
-            await self._shared.accounts.change(settings)
-            await self._apply(account)
-            return Registered(account=account, state="existing")
+        return await self._whatever_comes("create", account, lambda: self._create(account, sent))
 
     async def update(self, account: str, sent: AccountUpdate) -> None:
-        async with self._changing.of(account):
+        await self._whatever_comes("update", account, lambda: self._update(account, sent))
+
+    async def delete(self, account: str) -> None:
+        await self._whatever_comes("delete", account, lambda: self._delete(account))
+
+    async def _whatever_comes(self, name: str, account: str, work: Callable[[], Awaitable[T]]) -> T:
+        """
+        Do a change to its end, also when nobody waits for it any more.
+
+        When the store leaves us in doubt whether it was done, what is stored is looked at later, and is what counts.
+        """
+        outcome: Deferred[T] = Deferred(lambda _: None)
+
+        async def run() -> None:
+            try:
+                async with self._changing.of(account):
+                    result = await work()
+            except CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - it is told to whoever waits
+                if isinstance(error, StoreUnavailable | StoreRefused):
+                    self._tasks.start("settle", self._settle(account))
+                if not outcome.called:
+                    outcome.errback(error)
+            else:
+                if not outcome.called:
+                    outcome.callback(result)
+
+        def stopped(_: object) -> None:
+            if not outcome.called:
+                outcome.errback(Busy("The daemon stops: try again shortly"))
+
+        self._tasks.start(name, run()).addCallback(stopped)
+        return await outcome
+
+    async def _settle(self, account: str) -> None:
+        """Go on with what is stored of an account, once the store tells it."""
+        while True:
+            await pause(self._shared.clock, _AGAIN)
+            try:
+                async with self._changing.of(account):
+                    if (await self._shared.accounts.some([account]))[0] is not None:
+                        await self._apply(account)
+                    elif account in self._actors:
+                        await self._part_with(account)
+                self._shared.said(account)
+                return
+            except (StoreUnavailable, StoreRefused) as error:
+                log.warn("the store does not answer: {reason}", account=account, reason=error.message)
+
+    async def _create(self, account: str, sent: Registration) -> Registered:
+        record = await self._shared.accounts.get(account)
+        if record is None:
+            settings = registered(sent, None, account=account, now=iso(wall()))
+            added = _event("accountAdded", account, {"account": account})
+            if await self._shared.accounts.create(settings, [added]) is not None:
+                await self._apply(account)
+                self._shared.said(account)
+                return Registered(account=account, state="new")
             record = await self._existing(account)
-            settings = updated(sent, record.settings)
-            await self._shared.accounts.change(settings)
-            await self._apply(account)
+        settings = registered(sent, record.settings, account=account, now=iso(wall()))
+        await self._shared.accounts.change(settings)
+        await self._apply(account)
+        return Registered(account=account, state="existing")
+
+    async def _update(self, account: str, sent: AccountUpdate) -> None:
+        record = await self._existing(account)
+        await self._shared.accounts.change(updated(sent, record.settings))
+        await self._apply(account)
+
+    async def _delete(self, account: str) -> None:
+        deleted = _event("accountDeleted", account, {"account": account})
+        there = await self._shared.accounts.delete(account, [deleted])
+        if account in self._actors:
+            await self._part_with(account)
+        elif not there:
+            raise _unknown()
+        self._shared.said(account)
+
+    async def _part_with(self, account: str) -> None:
+        """Stop the actor of an account that is no longer stored, and let the others know."""
+        actor = self._actors.pop(account)
+        await maybeDeferred(actor.disownServiceParent)
+        self._shared.became(account, actor.state, "")
+        await self._shared.left(account)
 
     async def _apply(self, account: str) -> None:
         """Go on with what is stored now."""
         record = await self._existing(account)
         actor = self._actors.get(account)
+        if actor is not None and record.generation != actor.generation:
+            await self._part_with(account)
+            actor = None
         if actor is None:
             self._take_up(account, record)
         else:
@@ -142,20 +218,6 @@ class Roster(MultiService):
         except EmailEngineError as error:
             log.error("the account cannot be used: {reason}", account=account, reason=error.message)
             return record.settings, error.message
-
-    async def delete(self, account: str) -> None:
-        async with self._changing.of(account):
-            if (await self._shared.accounts.some([account]))[0] is None:
-                raise _unknown()
-            actor = self._actors.pop(account, None)
-            if actor is not None:
-                await maybeDeferred(actor.disownServiceParent)
-            deleted = _event("accountDeleted", account, {"account": account})
-            await self._shared.accounts.delete(account, [deleted])
-            if actor is not None:
-                self._shared.became(account, actor.state, "")
-            await self._shared.left(account)
-            self._shared.said(account)
 
     async def describe(self, account: str, *, quota: bool, deadline: Deadline) -> AccountDetail:
         record = await self._existing(account)
@@ -190,7 +252,9 @@ class Roster(MultiService):
         self.get(account).prod()
 
     async def request_sync(self, account: str) -> None:
-        self.get(account).look_around()
+        actor = self.get(account)
+        actor.check_usable()
+        actor.look_around()
 
     async def _existing(self, account: str) -> AccountRecord:
         record = await self._shared.accounts.get(account)
@@ -222,7 +286,7 @@ def _read(value: dict[str, Any] | None, into: Callable[..., Any]) -> Any:
 
 
 def _unknown() -> AccountNotFound:
-    return AccountNotFound("Account record was not found for requested ID")
+    return AccountNotFound("No account has that id")
 
 
 def _event(event: EventName, account: str, data: dict[str, Any]) -> Say:

@@ -1,7 +1,7 @@
 """The events of a mailbox, as they are handed over: what is known when the change is written. Pure.
 
-The ids are made of facts alone, the folder's commit number among them: a commit that is repeated after a crash gives
-the same events the same ids, and the store takes only one of the two.
+An event's id is made with it and stored with it, never computed again. It holds the commit that the event belongs to,
+and who made it: a folder that goes and comes back begins to count its commits anew.
 """
 
 from __future__ import annotations
@@ -20,10 +20,15 @@ from emailengine.sync.diff import FlagChange
 
 @frozen
 class Teller:
-    """Tells what happened in one folder of one account, in one commit. `date` is ISO 8601."""
+    """
+    Tells what happened in one folder of one account, in one commit.
+
+    `origin` names the life of the account's actor, and which of its looks at folders this is. `date` is ISO 8601.
+    """
 
     account: str
     generation: int
+    origin: str
     folder: Folder
     number: int
     uidvalidity: int
@@ -62,7 +67,7 @@ class Teller:
 
     def _message(self, event: EventName, uid: int, data: dict[str, Any]) -> Say:
         return Say(
-            event_id=event_id(self.account, self.generation, self.number, self.uidvalidity, uid, event, self.commit),
+            event_id=self._id(event, uid),
             event=event,
             date=self.date,
             path=self.folder.path,
@@ -73,27 +78,19 @@ class Teller:
             data=data,
         )
 
+    def _id(self, event: EventName, uid: int | None) -> str:
+        facts = (self.origin, self.number, self.uidvalidity, self.commit, event, uid)
+        return event_id(self.account, self.generation, *facts)
+
     def _folder(self, event: EventName, data: dict[str, Any]) -> Say:
         return Say(
-            event_id=event_id(self.account, self.generation, self.number, self.uidvalidity, event, self.commit),
+            event_id=self._id(event, None),
             event=event,
             date=self.date,
             path=self.folder.path,
             special_use=self.folder.special_use,
             data=folder_data(self.folder) | data,
         )
-
-
-def folder_gone(account: str, generation: int, owner: int, count: int, folder: Folder, date: str) -> Say:
-    """A folder is no longer listed. `owner` and `count` tell this from the next time the same happens."""
-    return Say(
-        event_id=event_id(account, generation, folder.path, "mailboxDeleted", owner, count),
-        event="mailboxDeleted",
-        date=date,
-        path=folder.path,
-        special_use=folder.special_use,
-        data=folder_data(folder),
-    )
 
 
 def folder_data(folder: Folder) -> dict[str, Any]:

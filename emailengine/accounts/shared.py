@@ -8,7 +8,7 @@ from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 
 from emailengine.accounts.verbs.reading import TextWish
-from emailengine.core.gates import Gate, KeyedGate
+from emailengine.core.gates import KeyedGate
 from emailengine.imap.session import Session
 from emailengine.model.account import AccountSettings
 from emailengine.store.accounts import AccountStore
@@ -33,4 +33,4 @@ class Shared:
     left: Callable[[str], Awaitable[object]]  # an account was deleted: remove what others keep for it
     text_wish: Callable[[], TextWish | None]  # what webhooks tell of a new message's text; None: no content at all
     connecting: KeyedGate = field(factory=lambda: KeyedGate(50, 50))
-    slices: Gate = field(factory=lambda: Gate(16))
+    slices: KeyedGate = field(factory=lambda: KeyedGate(16, 4))

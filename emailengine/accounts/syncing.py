@@ -12,7 +12,6 @@ from emailengine.accounts.ledger import Ledger
 from emailengine.accounts.passes import Pass, Replaced
 from emailengine.errors import ServerRefused
 from emailengine.imap.session import Selected, Session
-from emailengine.model.dates import parse_iso
 from emailengine.sync.plan import FlagLook, Look, Plan, Seen, plan
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ log = Logger()
 ASIDE = 300.0  # seconds before a folder that would not open is tried again, doubled each time
 ASIDE_CAP = 6 * 3600.0
 THOROUGH = 1800.0  # seconds between two readings of all flags where the server cannot tell which changed
-_SLACK = 120.0  # seconds that the mail server's clock may be behind ours
 
 
 class Syncing:
@@ -89,8 +87,8 @@ class Syncing:
             self._session,
             folder,
             ledger,
-            self._notify_from(),
-            self._floor(),
+            account.settings.announced_from,
+            folder.since,
             Arriving(account, self._session, shared),
             lambda: shared.said(account.id),
         )
@@ -116,20 +114,6 @@ class Syncing:
             tells = position is not None and position.modseq is not None and selected.modseq is not None
             wanted = Plan(Look.CHANGES, wanted.new, FlagLook.CHANGED if tells else FlagLook.ALL)
         return seen, wanted
-
-    def _notify_from(self) -> float | None:
-        chosen = self._account.settings.notify_from
-        return None if chosen is None else parse_iso(chosen)
-
-    def _floor(self) -> float | None:
-        """From which moment on mail in a folder that we see for the first time is new."""
-        notify_from = self._notify_from()
-        if not self._account.ever_connected:
-            return notify_from
-        looked = self._account.looked_at
-        if looked is None:
-            return None
-        return max(looked - _SLACK, notify_from or 0.0)
 
     def _over(self, folder: Folder) -> None:
         folder.busy = False

@@ -12,7 +12,7 @@ from emailengine.accounts.folders import Folder
 from emailengine.core.flag import Flag
 from emailengine.core.tasks import together
 from emailengine.errors import ConnectionLost, ServerRefused
-from emailengine.imap.session import ListedFolder, Session
+from emailengine.imap.session import ListedFolder, Selected, Session
 from emailengine.model.account import AccountSettings
 from emailengine.model.event import Say
 from emailengine.store.folders import StoredFolder
@@ -26,8 +26,12 @@ from emailengine.accounts.shared import Shared
 
 log = Logger()
 
+SLACK = 120.0  # seconds that the mail server's clock may be behind ours
 IDLE_RENEWAL = 5 * 60.0  # RFC 2177 asks for 29 minutes; a connection that died in silence is to be noticed sooner
 POLL = 120.0  # seconds between two NOOPs where there is no IDLE
+IDLE_SHORT = 10.0  # seconds; a server that ends IDLE sooner by itself
+IDLE_PAUSE = 300.0  # is polled for a while,
+IDLE_ENDED_POLL = 15.0  # so many seconds apart
 STATUS_ITEMS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY")
 
 
@@ -40,6 +44,8 @@ class Watch:
         self._session = session
         self._shared = shared
         self._clock: IReactorTime = shared.clock
+        self._judged: Selected | None = None
+        self._polling_until = float("-inf")
 
     async def look_around(self) -> None:
         """
@@ -49,10 +55,9 @@ class Watch:
         while it is selected nobody tells its numbers.
         """
         items = self._status_items()
-        listed = await self._session.list_folders(items)
-        if not listed:
-            raise ConnectionLost("The mail server lists no folder at all")
-        await self._merge(listed)
+        listed = await self._list(items)
+        if listed:
+            await self._merge(listed)
         main = self._folders.main
         told = {_path(one): one.status for one in listed}
         fresh = [one for one in self._folders.by_path.values() if one.watched and one.position is None]
@@ -65,6 +70,18 @@ class Watch:
             else:
                 await self._look_at(folder, told.get(folder.path), items)
 
+    async def _list(self, items: Sequence[str]) -> Sequence[ListedFolder]:
+        """What LIST tells; nothing where the server refuses to tell it again."""
+        try:
+            listed = await self._session.list_folders(items)
+        except ServerRefused:
+            if not self._folders.by_path:
+                raise
+            return ()
+        if not listed:
+            raise ConnectionLost("The mail server lists no folder at all")
+        return listed
+
     async def rest(self, woken: Flag, until: float) -> None:
         """Wait in the main folder for news, for work or for the time `until`, whichever comes first."""
         main = self._folders.main
@@ -73,19 +90,42 @@ class Watch:
             if main.dirty:
                 return
         wait = max(0.0, until - self._clock.seconds())
-        idle = "IDLE" in self._session.capabilities and self._session.selected is not None
-        timer = self._clock.callLater(min(wait, IDLE_RENEWAL if idle else POLL), woken.raise_)
+        if await self._idle(woken, wait):
+            return
+        polling = POLL if self._clock.seconds() >= self._polling_until else IDLE_ENDED_POLL
+        timer = self._clock.callLater(min(wait, polling), woken.raise_)
         try:
-            if idle and not woken.raised:
-                await self._session.idle_start()
             await woken.wait()
         finally:
             if timer.active():
                 timer.cancel()
-        if idle:
-            await self._session.idle_stop()
-        else:
+        try:
             await self._session.noop()
+        except ServerRefused:
+            if main is not None:
+                main.dirty = main.stale = True  # a server that knows no NOOP is asked by SELECT
+
+    async def _idle(self, woken: Flag, wait: float) -> bool:
+        """Rest in IDLE; False where that is not possible, or the server has just ended it by itself."""
+        session, began = self._session, self._clock.seconds()
+        if "IDLE" not in session.capabilities or session.selected is None or began < self._polling_until:
+            return False
+        timer = self._clock.callLater(min(wait, IDLE_RENEWAL), woken.raise_)
+        try:
+            if not woken.raised:
+                await session.idle_start(woken.raise_)
+            await woken.wait()
+        except ServerRefused:
+            self._polling_until = float("inf")
+            return False
+        finally:
+            if timer.active():
+                timer.cancel()
+        ended = not session.idling
+        await session.idle_stop()
+        if ended and self._clock.seconds() - began < IDLE_SHORT:
+            self._polling_until = self._clock.seconds() + IDLE_PAUSE
+        return True
 
     def _status_items(self) -> Sequence[str]:
         if "CONDSTORE" in self._session.capabilities:
@@ -131,16 +171,27 @@ class Watch:
     async def _settle(self, main: Folder) -> None:
         """Select the folder to rest in, and see whether it moved while another one was selected."""
         selected = self._session.selected
-        if selected is not None and selected.path == main.path:
+        if selected is not None and selected.path == main.path and selected is self._judged:
             return
-        try:
-            selected = await self._session.select(main.path)
-        except ServerRefused:
-            main.dirty = main.stale = True  # the pass over it tells what is wrong
-            return
+        if selected is None or selected.path != main.path:
+            try:
+                selected = await self._session.select(main.path)
+            except ServerRefused:
+                main.dirty = main.stale = True  # the pass over it tells what is wrong
+                return
+        # also when somebody else selected it: what that SELECT told nobody has looked at
+        self._judged = selected
         seen = Seen(selected.uidvalidity, selected.exists, selected.uidnext, selected.modseq)
         if plan(main.position, seen, thorough=False).look is not Look.NOTHING:
             main.dirty = main.stale = True
+
+    def _new_since(self) -> float | None:
+        """From which moment on mail in a folder that is found now is new."""
+        account = self._account
+        announced = account.settings.announced_from
+        if not account.ever_connected or account.looked_at is None:
+            return announced
+        return max(account.looked_at - SLACK, announced or 0.0)
 
     async def _merge(self, listed: Sequence[ListedFolder]) -> None:
         """Take over what LIST told, and write what changed of it."""
@@ -156,7 +207,7 @@ class Watch:
             one, role = entries[path], roles.get(path)
             folder = folders.by_path.get(path)
             if folder is None:
-                folder = folders.by_path[path] = Folder(path)
+                folder = folders.by_path[path] = Folder(path, since=self._new_since())
             told = (
                 one.entry.delimiter,
                 one.entry.flags - _PASSING,
@@ -171,7 +222,7 @@ class Watch:
         for path in changes.gone:
             folder = folders.by_path.pop(path)
             if folder.watched and folder.position is not None:
-                says.append(self._account.say_folder_gone(folder))
+                says.append(self._account.voice.folder_gone(folder))
         folders.gmail = "X-GM-EXT-1" in self._session.capabilities and folders.with_role("\\All") is not None
         for folder in folders.by_path.values():
             folder.watched = _watched(folder, settings, gmail=folders.gmail)
@@ -248,6 +299,7 @@ def stored(folder: Folder) -> StoredFolder:
         special_use_source=folder.special_use_source,
         number=folder.number,
         position=folder.position,
+        since=folder.since,
     )
 
 
@@ -262,5 +314,6 @@ def held(one: StoredFolder) -> Folder:
         special_use_source=one.special_use_source,
         number=one.number,
         position=one.position,
+        since=one.since,
         dirty=one.position is None,
     )

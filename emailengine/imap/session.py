@@ -170,8 +170,17 @@ class Session:
         """Ask for news, which come before this returns."""
         await self._connection.run(Noop())
 
-    async def idle_start(self) -> None:
-        """Begin IDLE; returns once the server has agreed. Any other command ends it first."""
+    @property
+    def idling(self) -> bool:
+        """Whether IDLE is on; False once the server has ended it."""
+        return self._idle is not None
+
+    async def idle_start(self, ended_by_server: Callable[[], None] | None = None) -> None:
+        """
+        Begin IDLE; returns once the server has agreed. Any other command ends it first.
+
+        `ended_by_server` is called when IDLE is over, by whomever. Raises ServerRefused where the server wants none.
+        """
         if self._idle is not None:
             return
         command = Idle()
@@ -180,6 +189,8 @@ class Session:
 
         def ended(_: object) -> None:
             self._idle = None
+            if ended_by_server is not None:
+                ended_by_server()
 
         over.addErrback(command.failed)
         over.addBoth(ended)

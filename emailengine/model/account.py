@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
 from emailengine.model import codec
+from emailengine.model.dates import parse_iso
 from emailengine.model.formats import EmailOrBlank, Host, Moment, Name, Port, Text256, Text1024, Url
 from emailengine.model.shape import Record, Request
 
@@ -158,6 +159,11 @@ class AccountSettings(Record, kw_only=True):
     tz: str | None = None
     imap: ImapSettings | None = None
     smtp: SmtpSettings | None = None
+
+    @property
+    def announced_from(self) -> float | None:
+        """`notify_from` in epoch seconds."""
+        return None if self.notify_from is None else parse_iso(self.notify_from)
 
     @property
     def type(self) -> AccountType:

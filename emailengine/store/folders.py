@@ -30,7 +30,8 @@ class StoredFolder:
     """
     A folder of an account.
 
-    `number` and `position` are those of its index, None before the first commit; `Index.commit` writes them.
+    `number` and `position` are those of its index, None before the first commit; `Index.commit` writes them. `since`:
+    from which moment on mail in it is new, though the folder was found later (epoch seconds).
     """
 
     path: str
@@ -41,6 +42,7 @@ class StoredFolder:
     special_use_source: str | None = None
     number: int | None = None
     position: Position | None = None
+    since: float | None = None
 
 
 @define(eq=False, kw_only=True)
@@ -203,6 +205,8 @@ def _record(folder: StoredFolder) -> bytes:
         record["specialUse"] = folder.special_use
     if folder.special_use_source is not None:
         record["specialUseSource"] = folder.special_use_source
+    if folder.since is not None:
+        record["since"] = folder.since
     return json.dumps(record, separators=(",", ":")).encode()
 
 
@@ -217,6 +221,7 @@ def _folder(account: str, path: bytes, value: bytes) -> StoredFolder:
             subscribed=record.get("subscribed") is True,
             special_use=_text(record, "specialUse"),
             special_use_source=_text(record, "specialUseSource"),
+            since=float(record["since"]) if isinstance(record.get("since"), int | float) else None,
         )
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         name = path.decode("utf-8", "replace")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from attrs import define, field
 
-from emailengine.errors import ConnectionLost
+from emailengine.errors import ConnectionLost, ServerRefused
 from emailengine.imap.session import Selected
 from emailengine.wire.imap.fetch import Fetched
 from emailengine.wire.imap.tokens import Piece
@@ -69,7 +69,11 @@ class Session:
         self.mailbox = mailbox
         self.selected: Selected | None = None
         self.fuse: int | None = None
+        self.unreadable: set[int] = set()  # UIDs of messages whose content the server cannot show
         self.calls: list[str] = []
+
+    def check(self) -> None:
+        """It lives."""
 
     def hear(self) -> None:
         """Take over how many messages there are, as EXISTS and EXPUNGE would tell."""
@@ -112,6 +116,8 @@ class Session:
 
     async def fetch(self, uids: UidSet, items: Sequence[str], *, changed_since: int | None = None) -> list[Fetched]:
         self._called("fetch")
+        if "ENVELOPE" in items and any(uid in uids for uid in self.unreadable):
+            raise ServerRefused("NO", "SERVERBUG", "cannot read it")
         return [
             self._row(seq, uid, items)
             for seq, uid in enumerate(sorted(self.mailbox.messages), 1)

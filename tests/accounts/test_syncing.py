@@ -12,6 +12,7 @@ from emailengine.accounts.account import Account
 from emailengine.accounts.ledger import Ledger
 from emailengine.accounts.shared import Shared
 from emailengine.accounts.syncing import Syncing
+from emailengine.accounts.verbs.reading import TextWish
 from emailengine.core.secrets import Vault
 from emailengine.errors import ConnectionLost
 from emailengine.model.account import AccountSettings
@@ -32,8 +33,11 @@ OLD, NEW = NOW - 10_000, NOW + 10
 class SyncingCase(RedisCase):
     """An account whose only folder is a simulated mailbox."""
 
+    wish: TextWish | None = None
+
     async def begin(self, *, notify_from: float | None = NOW, condstore: bool = True) -> None:
         self.box = Mailbox(condstore=condstore)
+        self.notify_from = notify_from
         self.accounts = AccountStore(redis=self.redis, keys=self.keys, vault=Vault(None))
         self.folders = FolderStore(redis=self.redis, keys=self.keys)
         self.index = Index(redis=self.redis, keys=self.keys)
@@ -61,13 +65,12 @@ class SyncingCase(RedisCase):
             became=lambda account, before, now: None,
             usable=lambda account: None,
             left=no_session,
-            text_wish=lambda: None,
+            text_wish=lambda: self.wish,
         )
         self.account = Account("a", record, record.settings, shared)
-        owner = await self.accounts.take_up("a")
-        assert owner is not None
-        self.account._owner = owner
-        await self.folders.save("a", owner, [StoredFolder(path="INBOX", special_use="\\Inbox")], [])
+        assert await self.account._take_up()
+        inbox = StoredFolder(path="INBOX", special_use="\\Inbox", since=self.notify_from)
+        await self.folders.save("a", self.account.owner, [inbox], [])
         await self.account._load_folders()
         self.folder = self.account.folders.by_path["INBOX"]
         self.folder.dirty = self.folder.stale = True
@@ -96,7 +99,9 @@ class SyncingCase(RedisCase):
 
     async def indexed(self) -> dict[int, tuple[str, ...]]:
         number = await self.folders.number("a", "INBOX", self.box.uidvalidity)
-        ledger = Ledger("a", 1, 1, self.folder, number, self.box.uidvalidity, self.index, self.account._shared.clock)
+        ledger = Ledger(
+            "a", 1, 1, "1.1", self.folder, number, self.box.uidvalidity, self.index, self.account._shared.clock
+        )
         return {uid: flags for rows in (await ledger.rows()).values() for uid, flags in rows.items()}
 
     def on_server(self) -> dict[int, tuple[str, ...]]:
@@ -204,6 +209,30 @@ class ChangesTests(SyncingCase):
         await self.sync()
         self.assertEqual(self.session.calls, ["fetch"])
         self.assertEqual(await self.uids("messageNew"), [uid])
+
+    async def test_unreadable_content(self) -> None:
+        """A message that the server cannot show is announced all the same, and so are those beside it."""
+        self.wish = TextWish()
+        await self.begin()
+        await self.sync()
+        bad = self.box.deliver(NEW)
+        good = self.box.deliver(NEW)
+        self.session.unreadable.add(bad)
+        self.folder.dirty = True
+        await self.sync()
+        self.assertEqual(await self.uids("messageNew"), [bad, good])
+        await self.check_index()
+
+    async def test_folder_that_comes_back(self) -> None:
+        """A folder that went and came back tells its messages under other event ids than before."""
+        await self.begin()
+        self.box.deliver(NEW)
+        await self.sync()
+        await self.folders.save("a", self.account.owner, [], ["INBOX"])
+        await self.connect()
+        await self.sync()
+        ids = [say.event_id for say in await self.told() if say.event == "messageNew"]
+        self.assertEqual((len(ids), len(set(ids))), (2, 2))
 
     async def test_moved_in_old_mail_is_silent(self) -> None:
         """A message that the server received before `notifyFrom` is not new, wherever it comes from."""

@@ -36,7 +36,9 @@ async def enter(session: Session, path: str) -> Selected:
     try:
         return await session.select(path)
     except ServerRefused as refused:
-        raise FolderNotFound(f"The mail server does not open {path!r}: {refused.message}") from refused
+        if refused.code != "NONEXISTENT":
+            raise  # there, but not to be opened now
+        raise FolderNotFound(f"The mail server has no folder {path!r}: {refused.message}") from refused
 
 
 async def with_news(session: Session, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -63,6 +65,8 @@ async def enter_for_message(session: Session, folders: Folders, number: int) -> 
         try:
             selected = await session.select(path)
         except ServerRefused as refused:
+            if refused.code != "NONEXISTENT" and path in folders.by_path:
+                raise  # there, but not to be opened now
             raise MessageNotFound("The folder of that message is gone") from refused
     if selected.uidvalidity != uidvalidity:
         raise MessageNotFound("The folder was replaced since that id was given: its old ids are void")
