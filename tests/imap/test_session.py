@@ -71,6 +71,16 @@ class SelectTests(SessionCase):
         )
         self.assertEqual(selected, Selected("Bücher", 0, 0, None, None, True, None))
 
+    def test_no_modseq(self) -> None:
+        """NOMODSEQ and a HIGHESTMODSEQ of zero both say that the folder has none."""
+        for said in ("HIGHESTMODSEQ 0", "NOMODSEQ"):
+            selected = self.ask(
+                self.session.select("INBOX"),
+                ('SELECT "INBOX" (CONDSTORE)', f"* 3 EXISTS\n* OK [UIDVALIDITY 7] x\n* OK [{said}] x\n. OK done"),
+            )
+            self.assertIsNone(selected.modseq, said)
+        self.assertEqual(self.news, [])
+
     def test_raw_name(self) -> None:
         """A name that breaks the rules goes back byte for byte."""
         self.connect(OLD)

@@ -87,7 +87,7 @@ class Select(Command[Selected]):
         elif code.name == "UIDNEXT":
             seen.uidnext = code.number
         elif code.name == "HIGHESTMODSEQ":
-            seen.modseq = code.number
+            seen.modseq = code.number or None  # zero is no mod-sequence (RFC 7162 7) but means NOMODSEQ
         elif code.name == "NOMODSEQ":
             seen.modseq = None
         elif code.name == "PERMANENTFLAGS":
