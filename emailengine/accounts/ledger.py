@@ -69,7 +69,7 @@ class Ledger:
         """The blocks that hold rows."""
         if self.position is None:
             return set()
-        return set(await self.index.blocks(self.account, self.number, None))
+        return await self.index.block_numbers(self.account, self.number)
 
     def teller(self) -> Teller:
         """Tells the events of the next commit."""

@@ -62,6 +62,11 @@ class Index:
         replies = await self._redis.call("HMGET", key, *blocks)
         return {block: rows for block, rows in zip(blocks, replies, strict=True) if rows is not None}
 
+    async def block_numbers(self, account: str, number: int) -> set[int]:
+        """The blocks that hold rows."""
+        names = await self._redis.large("HKEYS", self._keys.rows(number, account))
+        return {int(name) for name in names if name.isdigit()}
+
     async def commit(
         self,
         account: str,

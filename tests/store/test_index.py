@@ -40,7 +40,7 @@ class IndexTests(FolderCase):
         return [await self.redis.call("DUMP", key) for key in await self.all_keys()]
 
     async def test_written(self) -> None:
-        """Blocks are replaced, removed when empty, and read one by one or all; flag sets are appended in order."""
+        """Blocks are replaced, removed when empty, and read one by one, all, or by name only; flag sets are appended in order."""
         owner = await self.account()
         sets: list[Flags] = [(), ("\\Seen",)]
         await self.write(owner, blocks={0: b"zero", 3: b"\x00\xff", 2**24 - 1: b"last"}, sets=sets)
@@ -49,6 +49,8 @@ class IndexTests(FolderCase):
         odd: list[Flags] = [("a b", "\udcff", "$ü"), ("",)]
         await self.write(owner, evolve(FIRST, commit=2), blocks={0: b"", 3: b"three"}, sets=odd)
         self.assertEqual(await self.index.blocks("a:ü", 1), {3: b"three", 2**24 - 1: b"last"})
+        self.assertEqual(await self.index.block_numbers("a:ü", 1), {3, 2**24 - 1})
+        self.assertEqual(await self.index.block_numbers("a:ü", 2), set())
         self.assertEqual(await self.index.table("a:ü", 1), sets + odd)
         self.assertEqual(await self.index.table("a:ü", 2), [])
 
