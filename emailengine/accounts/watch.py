@@ -29,7 +29,8 @@ log = Logger()
 SLACK = 120.0  # seconds that the mail server's clock may be behind ours
 IDLE_RENEWAL = 5 * 60.0  # RFC 2177 asks for 29 minutes; a connection that died in silence is to be noticed sooner
 POLL = 120.0  # seconds between two NOOPs where there is no IDLE
-IDLE_SHORT = 10.0  # seconds; a server that ends IDLE sooner by itself
+IDLE_SHORT = 10.0  # seconds; a server that ends IDLE sooner by itself,
+IDLE_TIRED = 3  # so many times in a row,
 IDLE_PAUSE = 300.0  # is polled for a while,
 IDLE_ENDED_POLL = 15.0  # so many seconds apart
 STATUS_ITEMS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY")
@@ -46,6 +47,7 @@ class Watch:
         self._clock: IReactorTime = shared.clock
         self._judged: Selected | None = None
         self._polling_until = float("-inf")
+        self._short = 0
 
     async def look_around(self) -> None:
         """
@@ -123,8 +125,10 @@ class Watch:
                 timer.cancel()
         ended = not session.idling
         await session.idle_stop()
-        if ended and self._clock.seconds() - began < IDLE_SHORT:
+        self._short = self._short + 1 if ended and self._clock.seconds() - began < IDLE_SHORT else 0
+        if self._short >= IDLE_TIRED:
             self._polling_until = self._clock.seconds() + IDLE_PAUSE
+            self._short = 0
         return True
 
     def _status_items(self) -> Sequence[str]:

@@ -1,0 +1,1 @@
+"""The daemon against an IMAP server that misbehaves as real ones do."""
