@@ -54,7 +54,8 @@ class QuirksTests(unittest.TestCase):
         return [row["body"] for row in self.sink.kept(event) if row["body"]["account"] == self.account]
 
     def wait_for(self, count: int, event: str = "messageNew") -> list[dict[str, Any]]:
-        return eventually(lambda: found if len(found := self.told(event)) >= count else None, f"{count} × {event}", 30)
+        eventually(lambda: len(self.told(event)) >= count, f"{count} times {event}", 30)
+        return self.told(event)
 
     def test_idle_refused(self) -> None:
         """A server that offers IDLE and refuses it is polled, over the same connection."""
