@@ -406,7 +406,8 @@ class Account(Service):
                     raise
             finally:
                 loan.give_back()
-                self._woken.raise_()
+                if self.folders.next_dirty(self._shared.clock.seconds()) is not None:
+                    self._woken.raise_()  # it changed something that the first session is not told of
 
     def _may_use_first(self, long: bool) -> bool:
         """
