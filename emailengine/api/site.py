@@ -108,7 +108,6 @@ class ApiRequest(server.Request):
     raw_path = "/"
     has_body = False
     admission: Deferred[Any] | None = None
-    refused = False
     received = 0
     _limit = 0
     _timer: IDelayedCall | None = None
@@ -138,7 +137,7 @@ class ApiRequest(server.Request):
             self.admission.addBoth(self._let_in)
 
     def _let_in(self, result: Any) -> Any:
-        if self.channel is not None and not self.refused:
+        if self.channel is not None and not self.channel.refusing:
             self.channel.go_on()
         return result
 
@@ -156,14 +155,15 @@ class ApiRequest(server.Request):
         self.refuse(plain(408, f"The body did not arrive within {self.site.door.limits.body_seconds:g} seconds"))
 
     def refuse(self, answer: Refusal) -> None:
-        """Answer now, whatever of the body is still to come, and end the connection."""
-        self.refused = True
+        """Answer now, unless that is done, whatever of the body is still to come, and end the connection."""
         self._untime()
+        if self.channel.refusing:
+            return
         self.channel.refuse(answer, self.method == b"HEAD")
         self.site.door.answered(self, answer.status)
 
     def handleContentChunk(self, data: bytes) -> None:
-        if self.refused:
+        if self.channel.refusing:
             return
         self.received += len(data)
         if self.received > self._limit:
@@ -172,8 +172,6 @@ class ApiRequest(server.Request):
         self.content.write(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        if self.refused:
-            return
         self._complete = True
         self._untime()
         self.clientproto = version
@@ -183,6 +181,8 @@ class ApiRequest(server.Request):
         self.process()
 
     def process(self) -> None:
+        if self.channel.refusing:
+            return
         self.responseHeaders.setRawHeaders(b"date", [self.site.date()])
         self.prepath = []
         self.postpath = self.raw_path[1:].encode("ascii").split(b"/")
@@ -243,7 +243,7 @@ class Channel(http.HTTPChannel):
     transport: Any
     MAX_LENGTH = 32768  # ids of texts may have 10 240 characters, and proxies add headers of their own
     totalHeadersSize = 65536
-    _refusing = False
+    refusing = False  # an answer was given that ends it: nothing that still arrives is looked at
     _expects = False
     _linger: IDelayedCall | None = None
 
@@ -259,14 +259,24 @@ class Channel(http.HTTPChannel):
         super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:
-        if not self._refusing:
+        if not self.refusing:
             super().dataReceived(data)
 
+    def lineReceived(self, line: bytes) -> None:
+        if not self.refusing:
+            super().lineReceived(line)
+
     def rawDataReceived(self, data: bytes) -> None:
-        if not self._refusing:
+        if not self.refusing:
             super().rawDataReceived(data)
 
+    def allContentReceived(self) -> None:
+        if not self.refusing:
+            super().allContentReceived()
+
     def allHeadersReceived(self) -> None:
+        if self.refusing:
+            return
         request = self.requests[-1]
         self.persistent = self.site.open and self.checkPersistence(request, self._version)
         if not self.site.open:
@@ -274,7 +284,7 @@ class Channel(http.HTTPChannel):
         expect = request.requestHeaders.getRawHeaders(b"expect", [b""])[0]
         self._expects = expect.lower() == b"100-continue" and self._version == b"HTTP/1.1"
         request.head(self._command, self._path, self.length)
-        if self._expects and not self._refusing and (request.admission is None or request.admission.called):
+        if self._expects and not self.refusing and (request.admission is None or request.admission.called):
             self._send100Continue()
             self._expects = False
 
@@ -291,9 +301,9 @@ class Channel(http.HTTPChannel):
 
     def refuse(self, answer: Refusal, headless: bool = False) -> None:
         """Send an answer, and end the connection without listening any more."""
-        if self._refusing:
+        if self.refusing:
             return
-        self._refusing = True
+        self.refusing = True
         self.setTimeout(None)
         lines = [b"HTTP/1.1 %d %b" % (answer.status, phrase(answer.status).encode("ascii"))]
         lines += [b"%b: %b" % header for header in answer.headers]

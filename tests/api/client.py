@@ -10,11 +10,13 @@ from typing import Any, cast
 from attrs import frozen
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from emailengine.api.access import AccessRules
 from emailengine.api.app import build
@@ -81,12 +83,32 @@ def watch(case: SynchronousTestCase, observe: Callable[[LogEvent], None]) -> Non
     case.addCleanup(globalLogPublisher.removeObserver, observer)
 
 
+@implementer(ITCPTransport)
+class Transport(StringTransport):
+    """One with two halves, as TCP has them: what is still to be read can be read when ours is closed."""
+
+    half_closed = False
+
+    def loseWriteConnection(self) -> None:
+        self.half_closed = True
+
+    def getTcpNoDelay(self) -> bool:
+        return False
+
+    def setTcpNoDelay(self, enabled: object) -> None: ...
+
+    def getTcpKeepAlive(self) -> bool:
+        return False
+
+    def setTcpKeepAlive(self, enabled: object) -> None: ...
+
+
 class Connection:
     """A connection to the site."""
 
     def __init__(self, case: ApiCase, peer: str) -> None:
         self._lost = False
-        self.transport = StringTransport(
+        self.transport = Transport(
             hostAddress=IPv4Address("TCP", "127.0.0.1", 3000), peerAddress=IPv4Address("TCP", peer, 4444)
         )
         self.channel = case.site.buildProtocol(IPv4Address("TCP", peer, 4444))
@@ -108,7 +130,7 @@ class Connection:
 
     @property
     def closing(self) -> bool:
-        return self.transport.disconnecting or self.transport.disconnected
+        return self.transport.disconnecting or self.transport.disconnected or self.transport.half_closed
 
     def answer(self, *, headless: bool = False) -> Answer:
         return parse(self.sent, headless=headless)

@@ -182,6 +182,69 @@ class HeadTests(ApiCase):
             self.refused(connection.answer(), 400)
             self.assertTrue(connection.closing, raw)
 
+    def test_bad_request_lines(self) -> None:
+        """A first line that is none is a JSON 400, whatever comes after it, and no error of the server's own."""
+        for line in (
+            b"GARBAGE",
+            b"",
+            b"GET /v1/accounts HTTP/2.0",
+            b"GET /v1/accounts",
+            b"GET /v1/account/\xc3\xb6 HTTP/1.1",
+            b"\xff\xfe /v1/accounts HTTP/1.1",
+        ):
+            connection = self.connect()
+            connection.send(b"\r\n" + line + b"\r\nHost: localhost\r\n\r\n")
+            connection.send(b"\r\n\r\n")
+            answer = connection.answer()
+            self.refused(answer, 400)
+            self.assertEqual((answer.rest, connection.closing), (b"", True), line)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_refused_is_not_done(self) -> None:
+        """A request that was answered 400 is not carried out, wherever in its head the fault stands."""
+        for bad in (
+            b"Bad Name: 1",
+            b"no colon",
+            b"X: a\x00b",
+            b"Content-Length: 0\r\nContent-Length: 0",
+            b"Content-Length: x",
+            b"Transfer-Encoding: gzip",
+            b"a: b\r\n" * 600 + b"a: b",
+        ):
+            for after in (b"", b"X: y\r\n", b"X: y\r\n\r\n" + head("DELETE", "/v1/account/b", [AUTH])):
+                for cut in (False, True):
+                    connection = self.connect()
+                    first = head("DELETE", "/v1/account/a", [AUTH])[:-2]
+                    parts = (first + bad + b"\r\n", after + b"\r\n")
+                    for part in parts if cut else (b"".join(parts),):
+                        connection.send(part)
+                    answer = connection.answer()
+                    self.refused(answer, 400)
+                    self.assertEqual((answer.rest, connection.closing), (b"", True), bad)
+        self.assertEqual(self.accounts.calls, [])
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_refused_while_looked_up(self) -> None:
+        """A malformed body is refused once, whatever becomes of the question who sent it."""
+        for header in (AUTH, ("authorization", "Bearer " + "11" * 32)):
+            self.tokens.wait = Deferred()
+            connection = self.connect()
+            wish = ("expect", "100-continue")
+            connection.send(head("POST", "/v1/account", [header, CHUNKED, wish]) + b"zz\r\n")
+            self.refused(connection.answer(), 400)
+            self.tokens.wait.callback(None)
+            self.assertEqual(connection.answer().rest, b"")
+        self.assertEqual(self.accounts.calls, [])
+
+    def test_lingers(self) -> None:
+        """A refused client that does not go is cut after a moment."""
+        connection = self.connect()
+        connection.send(b"GARBAGE\r\n\r\n")
+        self.clock.advance(1.9)
+        self.assertFalse(connection.transport.disconnected or connection.transport.disconnecting)
+        self.clock.advance(0.2)
+        self.assertTrue(connection.transport.disconnected or connection.transport.disconnecting)
+
     def test_long_heads(self) -> None:
         """A head may be as long as the longest id needs; one without end is refused in JSON."""
         self.assertEqual(self.ask("GET", "/v1/account/a/text/" + "A" * 10240).status, 200)
