@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import define, field, frozen
 
+from emailengine.api.cors import Cors
 from emailengine.api.restrictions import Rates, check_origin, check_permissions, check_scope, plain_address
 from emailengine.api.routing import JSON, Grant
 from emailengine.api.seams import Tokens
@@ -50,6 +51,8 @@ class Presented:
     content_type: str | None
     has_body: bool
     referrer: str
+    origins: Sequence[bytes] = ()
+    fetch_site: str = ""  # where a browser says that the page stands which asks
 
 
 @frozen
@@ -70,8 +73,11 @@ EVERYBODY = Admitted("everybody")
 class Access:
     """Decides about each request."""
 
-    def __init__(self, rules: AccessRules, tokens: Tokens, wall: Callable[[], float] = wall) -> None:
+    def __init__(
+        self, rules: AccessRules, tokens: Tokens, wall: Callable[[], float] = wall, cors: Cors | None = None
+    ) -> None:
         self.rules = rules
+        self._cors = cors or Cors()
         self._tokens = tokens
         self._rates = Rates(wall)
         self._basic = None if rules.basic is None else rules.basic.encode()
@@ -99,6 +105,7 @@ class Access:
             if found and scheme == "bearer":
                 return await self._token(found.group(2), shown, grant, account)
             if found and scheme == "basic" and self._is_operator(found.group(2)):
+                self._check_operator(shown)
                 return _OPERATOR
             raise Unauthorized("Unknown credentials")
         if shown.access_token is not None:
@@ -130,6 +137,26 @@ class Access:
             headers = self._rates.take(id_, record.restrictions["rateLimit"])
         return Admitted("token", id_, record.account, headers)
 
+    def _check_operator(self, shown: Presented) -> None:
+        """What keeps other pages out of a browser that remembers the password and sends it with all it is asked."""
+        if not self._cors.allows_all:
+            self._check_page(shown, trusting=True)
+        if shown.has_body and shown.content_type != JSON:
+            raise UnsupportedMedia("With --api.auth a body needs Content-Type: application/json")
+
+    def _check_page(self, shown: Presented, *, trusting: bool) -> None:
+        """
+        `Forbidden` for a page of another site that is not one of the configured origins.
+
+        With `trusting` a browser's word that the page is ours is enough: a proxy may have changed the Host.
+        """
+        if len(shown.origins) == 1 and self._cors.names(shown.origins[0].decode("latin-1")):
+            return
+        site = shown.fetch_site.strip().lower()
+        foreign = bool(shown.origins) and not _same_host(shown.origins, shown.hosts)
+        if site == "cross-site" or (foreign and not (trusting and site == "same-origin")):
+            raise Forbidden("Pages of other origins are let in if --cors.origin names them")
+
     def _check_local(self, shown: Presented) -> None:
         """What keeps pages in a browser and proxies out of a daemon that asks for no credential."""
         if not self.rules.loopback or not is_loopback(shown.peer):
@@ -140,6 +167,15 @@ class Access:
             raise Unauthorized("Without a token or --api.auth no proxy may stand in between")
         if shown.has_body and shown.content_type != JSON:
             raise UnsupportedMedia("Without a token or --api.auth a body needs Content-Type: application/json")
+
+
+def _same_host(origins: Sequence[bytes], hosts: Sequence[bytes]) -> bool:
+    """Whether a page came from the host that it asks."""
+    if len(origins) != 1 or len(hosts) != 1:
+        return False
+    scheme, _, host = origins[0].strip().lower().partition(b"://")
+    usual = {b"http": b":80", b"https": b":443"}.get(scheme)
+    return usual is not None and host.removesuffix(usual) == hosts[0].strip().lower().removesuffix(usual) != b""
 
 
 def is_loopback(address: str) -> bool:

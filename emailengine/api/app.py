@@ -78,7 +78,7 @@ def build(
     routes += PageRoutes(version, lambda: document(described, version)).table()
     app = App(
         routes,
-        access=Access(access, tokens, now),
+        access=Access(access, tokens, now, cors),
         limits=limits or Limits(),
         cors=cors or Cors(),
         clock=clock,
@@ -256,6 +256,8 @@ class App:
             content_type=inputs.media_type(request.text(b"content-type")) if request.has_body else None,
             has_body=request.has_body,
             referrer=request.text(b"referer") or "",
+            origins=headers.getRawHeaders(b"origin", []),
+            fetch_site=request.text(b"sec-fetch-site") or "",
         )
         return _Passed(await self._access.admit(shown, route.grant, _account(raw)), query)
 

@@ -19,6 +19,14 @@ class Cors:
     origins: frozenset[str] = frozenset()
     max_age: int = 60
 
+    @property
+    def allows_all(self) -> bool:
+        return "*" in self.origins
+
+    def names(self, origin: str) -> bool:
+        """Whether an origin is in the list by its name."""
+        return origin != "*" and origin in self.origins
+
     def headers(self, origin: str | None) -> list[Header]:
         """What goes with an answer to a page of that origin."""
         if not self.origins:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emailengine.api.access import AccessRules
+from emailengine.api.cors import Cors
 from emailengine.model.token import TokenPermissions
 from tests.api.client import TOKEN, ApiCase
 
@@ -171,6 +172,68 @@ class BasicTests(ApiCase):
             answer = self.ask("GET", "/v1/accounts", headers=headers, token=None)
             self.refused(answer, 401)
             self.assertEqual([one.split()[0] for one in answer.headers["www-authenticate"]], ["Bearer", "Basic"])
+
+
+class BasicPageTests(ApiCase):
+    """A browser that remembers the login sends it along with what any page asks for."""
+
+    rules = AccessRules(basic="user:word", interface="0.0.0.0")
+    cors = Cors(frozenset(("https://app.example",)))
+
+    def sent(self, method: str = "GET", body: Any = None, **headers: str) -> int:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        path = "/v1/accounts" if method in ("GET", "HEAD") else "/v1/account"
+        if method == "DELETE":
+            path += "/a"
+        login = {"host": "mail.example"} | basic("user:word")
+        return self.ask(method, path, body, headers=login | named, token=None).status
+
+    def test_forms(self) -> None:
+        """A body of a type that a page may send without asking is refused."""
+        for kind in ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+            self.assertEqual(self.sent("POST", {"account": "a", "name": "A"}, content_type=kind), 415, kind)
+        self.assertEqual(self.accounts.calls, [])
+        self.assertEqual(self.sent("POST", {"account": "a", "name": "A"}), 200)
+
+    def test_other_pages(self) -> None:
+        """What a page of another site asks for is refused, whatever the method."""
+        for method in ("GET", "HEAD", "DELETE"):
+            self.assertEqual(self.sent(method, sec_fetch_site="cross-site"), 403)
+            for origin in ("https://evil.example", "null", "https://mail.example:8443", "https://mail.example.evil"):
+                self.assertEqual(self.sent(method, origin=origin), 403, origin)
+            self.assertEqual(self.sent(method, origin="https://evil.example", sec_fetch_site="same-site"), 403)
+            self.assertEqual(self.sent(method, origin="http://mail.example", sec_fetch_site="cross-site"), 403)
+        self.assertEqual(self.accounts.calls, [])
+
+    def test_own_pages(self) -> None:
+        """Pages of the same host, of a configured origin, and no page at all are let in."""
+        for headers in (
+            {},
+            {"sec_fetch_site": "none"},
+            {"sec_fetch_site": "same-origin"},
+            {"origin": "https://mail.example", "sec_fetch_site": "same-origin"},
+            {"origin": "https://mail.example"},
+            {"origin": "http://MAIL.example", "host": "mail.example:80"},
+            {"origin": "https://app.example", "sec_fetch_site": "cross-site"},
+            # a proxy in between has its own idea of the Host, the browser knows better
+            {"origin": "https://mail.example", "sec_fetch_site": "same-origin", "host": "127.0.0.1:3000"},
+        ):
+            self.assertEqual(self.sent(**headers), 200, headers)
+
+    def test_tokens(self) -> None:
+        """A token is nothing that a browser adds by itself: it works from everywhere."""
+        headers = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+        self.assertEqual(self.ask("GET", "/v1/accounts", headers=headers).status, 200)
+
+
+class BasicStarTests(ApiCase):
+    rules = AccessRules(basic="user:word")
+    cors = Cors(frozenset(("*",)))
+
+    def test_all_pages(self) -> None:
+        """Where the operator lets in pages of all origins, they are."""
+        headers = {"origin": "https://any.example", "sec-fetch-site": "cross-site"} | basic("user:word")
+        self.assertEqual(self.ask("GET", "/v1/accounts", headers=headers, token=None).status, 200)
 
 
 class OpenTests(ApiCase):
