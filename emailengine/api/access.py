@@ -165,6 +165,7 @@ class Access:
             raise Unauthorized("Without a token or --api.auth the Host must be a loopback name")
         if any(name in _FORWARDING or name.startswith(b"x-forwarded") for name in shown.names):
             raise Unauthorized("Without a token or --api.auth no proxy may stand in between")
+        self._check_page(shown, trusting=False)
         if shown.has_body and shown.content_type != JSON:
             raise UnsupportedMedia("Without a token or --api.auth a body needs Content-Type: application/json")
 

@@ -280,6 +280,21 @@ class OpenTests(ApiCase):
             )
         self.assertEqual(self.accounts.calls, [])
 
+    def test_other_pages(self) -> None:
+        """What a page of another site asks for is refused, whatever the method."""
+        for method, path in (("GET", "/v1/accounts"), ("HEAD", "/v1/accounts"), ("DELETE", "/v1/account/a")):
+            for headers, status in (
+                ({"sec-fetch-site": "cross-site"}, 403),
+                ({"origin": "https://evil.example"}, 403),
+                ({"origin": "null"}, 403),
+                ({"origin": "http://localhost:8080", "sec-fetch-site": "same-site"}, 403),
+                ({"origin": "https://evil.example", "sec-fetch-site": "same-origin"}, 403),
+                ({"sec-fetch-site": "none"}, 200),
+                ({"origin": "http://127.0.0.1:3000", "sec-fetch-site": "same-origin"}, 200),
+            ):
+                self.assertEqual(self.ask(method, path, headers=headers, token=None).status, status, headers)
+        self.assertEqual(self.ask("GET", "/health", headers={"sec-fetch-site": "cross-site"}, token=None).status, 200)
+
     def test_wrong_credentials(self) -> None:
         """A credential that is shown must be a good one."""
         self.assertEqual(self.ask("GET", "/v1/accounts").status, 401)
