@@ -31,7 +31,14 @@ from twisted.logger import Logger
 
 from emailengine.core.deadline import bounded
 from emailengine.core.turns import pause
-from emailengine.errors import ConfigurationInvalid, StartupFailed, StoreRefused, StoreUnavailable, TimedOut
+from emailengine.errors import (
+    ConfigurationInvalid,
+    EmailEngineError,
+    StartupFailed,
+    StoreRefused,
+    StoreUnavailable,
+    TimedOut,
+)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", BytesWarning)  # it keeps texts and the same bytes in one set
@@ -111,7 +118,7 @@ class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]  # txredisapi i
         super().__init__(*arguments, **named)
         self._replies: deque[_Reply] = deque()
         self._watch: IDelayedCall | None = None
-        self._parser = hiredis.Reader(protocolError=StoreUnavailable, replyError=StoreRefused)
+        self._parser = hiredis.Reader(protocolError=StoreUnavailable, replyError=_refusal)
 
     def execute_command(self, *arguments: Argument, **_: Any) -> Deferred[Any]:
         """Send one command. The answer fires with the reply; an error reply is a value, a lost connection a failure."""
@@ -196,6 +203,15 @@ class _Reply(Deferred[Any]):
     """A reply that is waited for, until the moment `due`."""
 
     due = float("inf")
+
+
+class _NotNow(StoreUnavailable):
+    """Redis answers, but runs no command: it reads its data, or a script takes all its time. Nothing was done."""
+
+
+def _refusal(text: str) -> StoreRefused | StoreUnavailable:
+    """What an error reply means."""
+    return _NotNow(text) if text.startswith(("LOADING ", "BUSY ")) else StoreRefused(text)
 
 
 def _pieces(command: Sequence[Argument]) -> list[bytes]:
@@ -309,8 +325,8 @@ class Redis(Service):
     """
     The store's way to Redis, a service.
 
-    Every call may raise `StoreUnavailable` (no answer in time; it may or may not have run) and `StoreRefused` (an error
-    reply). Writes are made so that repeating them does no harm.
+    Every call may raise `StoreUnavailable` (no answer in time, or Redis is not ready for commands; it may or may not
+    have run) and `StoreRefused` (an error reply). Writes are made so that repeating them does no harm.
     """
 
     def __init__(
@@ -373,9 +389,8 @@ class Redis(Service):
             try:
                 if await self.call("PING") == b"PONG":
                     return
-            except StoreRefused as error:
-                if not error.message.startswith(("LOADING", "BUSY")):
-                    raise
+            except _NotNow:
+                pass
             await pause(self._reactor, 0.02)
 
     def _endpoint(self) -> IStreamClientEndpoint:
@@ -410,7 +425,7 @@ class Redis(Service):
         conn = await self._connection(self._link())
         replies: list[Any] = await conn.send_many(commands)
         for reply in replies:
-            if isinstance(reply, StoreRefused):
+            if isinstance(reply, EmailEngineError):
                 raise reply
         return replies
 
@@ -435,7 +450,7 @@ class Redis(Service):
     async def _call(self, link: _Link, arguments: Sequence[Argument]) -> Any:
         conn = link.live or await self._connection(link)
         reply = await conn.execute_command(*arguments)
-        if isinstance(reply, StoreRefused):
+        if isinstance(reply, EmailEngineError):
             raise reply
         return reply
 
