@@ -48,6 +48,12 @@ log = Logger()
 
 CALL = 10.0  # seconds for a call, the wait for a reconnect included
 WAITING = 1000  # calls that may wait while Redis is away; beyond that they are refused at once
+UNANSWERED = 10_000
+"""Calls of one connection that may wait for their reply; beyond that they are refused at once.
+
+An ordinary burst, some calls of each of a thousand accounts, stays below it, and a Redis that is alive answers as many
+within a fraction of a second. More than that is memory spent on one that has stopped.
+"""
 LEAST_VERSION = (6, 2)
 _LARGE = 65536  # bytes of a command that are not copied once more
 
@@ -108,15 +114,18 @@ class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]  # txredisapi i
     """
     Commands out, replies in, in the same order.
 
-    A reply that does not come within `CALL` seconds is a failure. One timer watches the oldest of them all: a timer
-    for each would cost as much as the command.
+    A reply that does not come within `CALL` seconds is a failure. A connection that owes one and has been silent for
+    as long is given up with all that waits for it, and dialled anew: its other end may be gone without a word. One
+    that only takes its time is kept. One timer watches the oldest of all replies: a timer for each would cost as much
+    as the command.
     """
 
-    clock: IReactorTime  # set when the connection is up
+    clock: IReactorTime  # set by the factory
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._replies: deque[_Reply] = deque()
+        self._heard = float("-inf")
         self._watch: IDelayedCall | None = None
         self._parser = hiredis.Reader(protocolError=StoreUnavailable, replyError=_refusal)
 
@@ -126,34 +135,50 @@ class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]  # txredisapi i
         if not self.connected:
             reply.errback(StoreUnavailable("The connection to Redis is lost"))
             return reply
+        if len(self._replies) >= UNANSWERED:
+            reply.errback(_too_many())
+            return reply
         self._expect(reply)
         large = sum([len(one) for one in arguments if isinstance(one, bytes)]) > _LARGE
         self.transport.writeSequence(_pieces(arguments)) if large else self.transport.write(_pack(arguments))
         return reply
 
     def _expect(self, reply: _Reply) -> None:
-        clock = getattr(self, "clock", None)
-        if clock is not None:  # the commands of the login come before it
-            reply.due = clock.seconds() + CALL
-            if self._watch is None:
-                self._watch = clock.callLater(CALL, self._give_up)
+        reply.due = self.clock.seconds() + CALL
+        if self._watch is None:
+            self._watch = self.clock.callLater(CALL, self._look)
         self._replies.append(reply)
 
-    def _give_up(self) -> None:
+    def _look(self) -> None:
         """Fail what is overdue. Its place is kept, so that a late reply is not taken for another's."""
         self._watch = None
+        if not self._replies:
+            return
         now = self.clock.seconds()
+        again = max(self._heard + CALL, self._replies[0].due)  # when it has been silent for too long
+        silent = again <= now
+        if silent:
+            self.connected = 0  # whoever tries again at once waits for the next connection
         for reply in list(self._replies):
             if reply.called:
                 continue
             if reply.due > now:
-                self._watch = self.clock.callLater(reply.due - now, self._give_up)
-                return
-            reply.errback(StoreUnavailable(f"Redis did not answer within {CALL:g} seconds"))
+                again = min(again, reply.due)
+                break
+            if self._ready:  # the login takes any failure for a refusal, and would have nobody dial again
+                reply.errback(StoreUnavailable(f"Redis did not answer within {CALL:g} seconds"))
+        if silent:
+            log.warn("Redis has not answered for {seconds:g} seconds; connecting again", seconds=CALL)
+            self.transport.abortConnection()
+        elif self._watch is None:  # a call that failed may have been followed by another
+            self._watch = self.clock.callLater(again - now, self._look)
 
     def send_many(self, commands: Sequence[Sequence[Argument]]) -> Deferred[list[Any]]:
         """Send commands in one write; the answer is the list of their replies."""
         whole: Deferred[list[Any]] = Deferred(_keep_place)
+        if len(self._replies) >= UNANSWERED:
+            whole.errback(_too_many())
+            return whole
         got: list[Any] = []
         expected = len(commands)
 
@@ -175,6 +200,7 @@ class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]  # txredisapi i
 
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:
         parser = self._parser
+        self._heard = self.clock.seconds()
         parser.feed(data)
         replies = self._replies
         try:
@@ -189,11 +215,14 @@ class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]  # txredisapi i
             self.transport.abortConnection()
 
     def connectionLost(self, why: Any) -> None:
+        logging_in = not self._ready
         super().connectionLost(why)
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
         waiting, self._replies = self._replies, deque()
+        if logging_in:
+            return  # as in _look
         for reply in waiting:
             if not reply.called:
                 reply.errback(StoreUnavailable("The connection to Redis was lost; the command may or may not have run"))
@@ -203,6 +232,10 @@ class _Reply(Deferred[Any]):
     """A reply that is waited for, until the moment `due`."""
 
     due = float("inf")
+
+
+def _too_many() -> StoreUnavailable:
+    return StoreUnavailable("Too many calls wait for Redis to answer")
 
 
 class _NotNow(StoreUnavailable):
@@ -240,7 +273,9 @@ class _Factory(txredisapi.RedisFactory):  # type: ignore[misc]  # txredisapi is 
     initialDelay = 0.05
     maxDelay = 1.0
 
-    def __init__(self, address: Address, up: Callable[[Any], None], failed: Callable[[str], None]) -> None:
+    def __init__(
+        self, address: Address, clock: IReactorTime, up: Callable[[Any], None], failed: Callable[[str], None]
+    ) -> None:
         super().__init__(
             str(address),
             address.database or None,
@@ -251,8 +286,14 @@ class _Factory(txredisapi.RedisFactory):  # type: ignore[misc]  # txredisapi is 
             convertNumbers=False,
             username=address.user,
         )
+        self._clock = clock
         self._up = up
         self._failed = failed
+
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol = super().buildProtocol(addr)
+        protocol.clock = self._clock
+        return protocol
 
     def addConnection(self, conn: Any) -> None:
         super().addConnection(conn)
@@ -268,12 +309,11 @@ class _Link:
     """One connection and the calls that wait for it."""
 
     def __init__(self, address: Address, endpoint: IStreamClientEndpoint, clock: IReactorTime) -> None:
-        self._clock = clock
         self._endpoint = endpoint
         self._conn: Any = None
         self._waiting: set[Deferred[Any]] = set()
         self.refused: str | None = None
-        self._factory = _Factory(address, self._came_up, self._was_refused)
+        self._factory = _Factory(address, clock, self._came_up, self._was_refused)
         self._factory.deferred.addErrback(lambda _: None)
 
     def start(self) -> None:
@@ -305,7 +345,6 @@ class _Link:
         transport = conn.transport
         if hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
-        conn.clock = self._clock
         self._conn = conn
         self.refused = None
         self._wake()

@@ -6,13 +6,15 @@ from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from emailengine.core.turns import pause
 from emailengine.errors import ConfigurationInvalid, StartupFailed, StoreRefused, StoreUnavailable
-from emailengine.store.redis import CALL, Redis, _pack, _pieces, _Protocol, parse_url
+from emailengine.store.redis import CALL, UNANSWERED, Redis, _pack, _pieces, _Protocol, parse_url
 from tests.redis_server import RedisCase
 
 
@@ -48,8 +50,9 @@ class CommandTests(SynchronousTestCase):
 class _Wire:
     """A transport that keeps what is written."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: Any) -> None:
         self.written = b""
+        self._protocol = protocol
 
     def write(self, data: bytes) -> None:
         self.written += data
@@ -57,25 +60,76 @@ class _Wire:
     def writeSequence(self, pieces: list[bytes]) -> None:
         self.written += b"".join(pieces)
 
+    def abortConnection(self) -> None:
+        self._protocol.connectionLost(Failure(ConnectionAborted()))
+
 
 class DeadlineTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
+        self.clock.advance(1e6)
         self.protocol: Any = _Protocol(None)
-        self.protocol.transport = _Wire()
-        self.protocol.connected = 1
         self.protocol.clock = self.clock
+        self.protocol.makeConnection(_Wire(self.protocol))
 
     def test_silence(self) -> None:
-        """A call fails when its time is over, the later one later; a late reply is nobody else's."""
+        """A connection that says nothing for as long as a call may take is given up, with all calls."""
         first = self.protocol.execute_command("GET", "a")
         self.clock.advance(CALL / 2)
+        second, many = self.protocol.execute_command("GET", "b"), self.protocol.send_many([("PING",), ("PING",)])
+        self.clock.advance(CALL / 2)
+        for call in (first, second, many, self.protocol.execute_command("GET", "c")):
+            self.failureResultOf(call, StoreUnavailable)
+        self.assertEqual((self.protocol.connected, self.clock.getDelayedCalls()), (0, []))
+
+    def test_silence_after_cancelling(self) -> None:
+        """It is given up also when nobody waits any more for what it owes."""
+        call = self.protocol.execute_command("GET", "a")
+        call.cancel()
+        self.failureResultOf(call, CancelledError)
+        self.clock.advance(CALL)
+        self.assertEqual(self.protocol.connected, 0)
+
+    def test_slow(self) -> None:
+        """One that answers, late, is kept: a call fails when its time is over; a late reply is nobody else's."""
+        earlier, first = (self.protocol.execute_command("GET", name) for name in "xa")
+        self.clock.advance(CALL / 2)
         second = self.protocol.execute_command("GET", "b")
+        self.protocol.dataReceived(b"$1\r\nX\r\n")
+        self.assertEqual(self.successResultOf(earlier), b"X")
         self.clock.advance(CALL / 2)
         self.failureResultOf(first, StoreUnavailable)
         self.assertNoResult(second)
         self.protocol.dataReceived(b"$1\r\nA\r\n$1\r\nB\r\n")
         self.assertEqual(self.successResultOf(second), b"B")
+        third = self.protocol.execute_command("GET", "c")
+        self.clock.pump([CALL / 2, CALL / 2])
+        self.failureResultOf(third, StoreUnavailable)
+        self.assertEqual((self.protocol.connected, self.clock.getDelayedCalls()), (0, []))
+
+    def test_silence_behind_a_late_reply(self) -> None:
+        """Silence counts from the last word on, although the call that it owes failed before."""
+        calls = [self.protocol.execute_command("GET", name) for name in "xa"]
+        self.clock.advance(CALL - 1)
+        self.protocol.dataReceived(b"$1\r\nX\r\n")
+        self.clock.advance(1)
+        self.failureResultOf(calls[1], StoreUnavailable)
+        self.assertEqual(self.protocol.connected, 1)
+        self.clock.advance(CALL - 1)
+        self.assertEqual(self.protocol.connected, 0)
+
+    def test_too_many(self) -> None:
+        """A call behind too many that are not answered is refused at once; with the first reply there is room again."""
+        for _ in range(UNANSWERED):
+            self.protocol.execute_command("PING")
+        written = self.protocol.transport.written
+        for refused in (self.protocol.execute_command("PING"), self.protocol.send_many([("PING",)])):
+            self.failureResultOf(refused, StoreUnavailable)
+        self.assertEqual(self.protocol.transport.written, written)
+        self.protocol.dataReceived(b"+PONG\r\n")
+        last = self.protocol.execute_command("PING")
+        self.protocol.dataReceived(b"+PONG\r\n" * UNANSWERED)
+        self.assertEqual(self.successResultOf(last), b"PONG")
 
     def test_one_timer(self) -> None:
         """However many calls wait, one timer watches them; none is left when all is answered."""
@@ -84,7 +138,7 @@ class DeadlineTests(SynchronousTestCase):
         self.protocol.dataReceived(b"+PONG\r\n" * 50)
         self.assertEqual([self.successResultOf(one) for one in calls], [b"PONG"] * 50)
         self.clock.advance(CALL)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual((self.clock.getDelayedCalls(), self.protocol.connected), ([], 1))
 
     def test_cancelled(self) -> None:
         """A cancelled call keeps its place, so that the next one gets its own reply."""
@@ -135,11 +189,94 @@ class CallTests(RedisCase):
         await self.assertFailure(waiting, StoreUnavailable)
         self.assertEqual(await self.redis.call("PING"), b"PONG")
 
+    async def test_pipelined(self) -> None:
+        """A burst of a thousand calls at once is nothing special."""
+        key = self.keys.version()
+        calls = [Deferred.fromCoroutine(self.redis.call("INCR", key)) for _ in range(1000)]
+        self.assertEqual([await one for one in calls], list(range(1, 1001)))
+
     async def test_large(self) -> None:
         """A large body goes out and comes back whole."""
         body = bytes(range(256)) * 40_000
         await self.redis.large("SET", self.keys.version(), body)
         self.assertEqual(await self.redis.large("GET", self.keys.version()), body)
+
+
+class SilentServer(Protocol):
+    """Answers what its factory says to each command, and nothing when that is spent."""
+
+    factory: Any
+
+    def connectionMade(self) -> None:
+        self.factory.seen.append(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        if self.factory.answers:
+            self.transport.write(self.factory.answers.pop(0))
+
+
+class _Sped:
+    """The reactor, with a clock of its own for deadlines."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+
+    def seconds(self) -> float:
+        return self.clock.seconds()
+
+    def callLater(self, delay: float, *call: Any, **named: Any) -> Any:
+        return self.clock.callLater(delay, *call, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(reactor, name)
+
+
+class SilentTests(TestCase):
+    def setUp(self) -> None:
+        self.server = cast(Any, Factory.forProtocol(SilentServer))
+        self.server.seen, self.server.answers, self.server.noisy = [], [], False
+        port: Any = reactor.listenTCP(0, self.server, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        self.port = port.getHost().port
+        self.sped = _Sped()
+
+    def open(self, login: str = "") -> Redis:
+        redis = Redis(f"redis://{login}127.0.0.1:{self.port}", reactor=self.sped)
+        redis.startService()
+        self.addCleanup(redis.stopService)
+        return redis
+
+    async def seen(self, count: int) -> None:
+        while len(self.server.seen) < count:
+            self.sped.clock.advance(0.001)
+            await pause(reactor, 0.001)
+
+    async def test_dialled_anew(self) -> None:
+        """When a connection went silent its calls fail, and the next call runs on a new one."""
+        redis = self.open()
+        await self.seen(1)
+        waiting = Deferred.fromCoroutine(redis.call("PING"))
+        while not self.sped.clock.getDelayedCalls():
+            await pause(reactor, 0.001)
+        await pause(reactor, 0.01)
+        self.sped.clock.advance(CALL)
+        await self.assertFailure(waiting, StoreUnavailable)
+        self.server.answers.append(b"+PONG\r\n")
+        self.assertEqual(await redis.call("PING"), b"PONG")
+        self.assertEqual(len(self.server.seen), 2)
+
+    async def test_during_the_login(self) -> None:
+        """A server that is silent, or goes away, during the login is dialled again: nobody was refused."""
+        redis = self.open(":secret@")
+        await self.seen(1)
+        await pause(reactor, 0.01)
+        self.sped.clock.advance(CALL)
+        await self.seen(2)
+        self.server.answers += [b"+OK\r\n", b"+PONG\r\n"]
+        self.server.seen[1].transport.abortConnection()
+        await self.seen(3)
+        self.assertEqual(await redis.call("PING"), b"PONG")
 
 
 class ReadyTests(TestCase):
