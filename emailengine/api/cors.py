@@ -14,7 +14,11 @@ _EXPOSED = b"Content-Disposition, Retry-After, WWW-Authenticate, X-RateLimit-Lim
 
 @frozen
 class Cors:
-    """`origins` as browsers send them; `*` stands for all. `max_age` in seconds is how long a preflight is good."""
+    """
+    `origins` as browsers send them; `*` stands for all, but not with what a browser remembers.
+
+    `max_age` in seconds is how long a preflight is good.
+    """
 
     origins: frozenset[str] = frozenset()
     max_age: int = 60
@@ -32,14 +36,19 @@ class Cors:
         if not self.origins:
             return []
         vary = (b"vary", b"origin")
-        if origin is None or not origin.isascii() or ("*" not in self.origins and origin not in self.origins):
+        if origin is None:
             return [vary]
-        return [
-            vary,
-            (b"access-control-allow-origin", origin.encode("ascii")),
-            (b"access-control-allow-credentials", b"true"),
-            (b"access-control-expose-headers", _EXPOSED),
-        ]
+        exposed = (b"access-control-expose-headers", _EXPOSED)
+        if self.names(origin) and origin.isascii():
+            return [
+                vary,
+                (b"access-control-allow-origin", origin.encode("ascii")),
+                (b"access-control-allow-credentials", b"true"),
+                exposed,
+            ]
+        if self.allows_all:
+            return [vary, (b"access-control-allow-origin", b"*"), exposed]
+        return [vary]
 
     def preflight(self, origin: str | None, methods: Iterable[str]) -> list[Header]:
         """The answer to a browser that asks before it sends a request."""

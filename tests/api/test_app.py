@@ -407,6 +407,41 @@ class CorsTests(ApiCase):
         self.assertIsNone(self.ask("GET", "/health", headers=mine).header("access-control-allow-origin"))
 
 
+class AllCorsTests(ApiCase):
+    cors = Cors(frozenset(("*", "https://app.example")))
+
+    def test_no_credentials(self) -> None:
+        """Pages of all origins may use the API, but not with what a browser remembers."""
+        asking = {"origin": "https://any.example", "access-control-request-method": "GET"}
+        for answer in (
+            self.ask("OPTIONS", "/v1/accounts", headers=asking, token=None),
+            self.ask("GET", "/v1/accounts", headers=asking),
+        ):
+            self.assertEqual(answer.header("access-control-allow-origin"), "*")
+            self.assertIsNone(answer.header("access-control-allow-credentials"))
+        self.assertIn(
+            "Authorization",
+            self.ask("OPTIONS", "/v1/accounts", headers=asking).header("access-control-allow-headers") or "",
+        )
+        for origin in ("*", "h\xe9"):
+            answer = self.ask("GET", "/v1/accounts", headers={"origin": origin})
+            self.assertEqual(answer.header("access-control-allow-origin"), "*")
+            self.assertIsNone(answer.header("access-control-allow-credentials"))
+
+    def test_named(self) -> None:
+        """An origin that is named beside the star may use what a browser remembers."""
+        answer = self.ask("GET", "/v1/accounts", headers={"origin": "https://app.example"})
+        self.assertEqual(answer.header("access-control-allow-origin"), "https://app.example")
+        self.assertEqual(answer.header("access-control-allow-credentials"), "true")
+
+    def test_local(self) -> None:
+        """A daemon that asks for no credential lets in no page that is not named."""
+        self.tokens.records.clear()
+        for origin, status in (("https://any.example", 403), ("*", 403), ("https://app.example", 200)):
+            answer = self.ask("GET", "/v1/accounts", headers={"origin": origin}, token=None)
+            self.assertEqual(answer.status, status, origin)
+
+
 class NoCorsTests(ApiCase):
     def test_off(self) -> None:
         """Without a list no page of another origin is let in."""
