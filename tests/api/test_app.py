@@ -180,8 +180,12 @@ class RouteTests(ApiCase):
         self.figures.say["healthy"] = Deferred()
         connection = self.connect()
         connection.send(head("GET", "/health"))
-        self.clock.advance(10)
-        self.assertEqual(connection.answer().json, {"success": False})
+        self.clock.advance(2.9)
+        self.assertEqual(connection.sent, b"")
+        self.clock.advance(0.2)
+        answer = connection.answer()
+        self.assertEqual((answer.status, answer.json), (500, {"success": False}))
+        self.assertEqual(self.figures.cancelled, ["healthy"])
 
 
 class InputTests(ApiCase):
