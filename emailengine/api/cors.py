@@ -9,7 +9,9 @@ from attrs import frozen
 from emailengine.api.errors import Header
 
 _HEADERS = b"Accept, Authorization, Content-Type, Idempotency-Key, If-None-Match, X-EE-Timeout"
-_EXPOSED = b"Content-Disposition, Retry-After, WWW-Authenticate, X-RateLimit-Limit, X-RateLimit-Remaining"
+_EXPOSED = (
+    b"Content-Disposition, Retry-After, WWW-Authenticate, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+)
 
 
 @frozen

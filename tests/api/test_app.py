@@ -394,6 +394,7 @@ class CorsTests(ApiCase):
         self.assertEqual(answer.header("access-control-allow-origin"), "https://app.example")
         self.assertEqual(answer.header("access-control-allow-credentials"), "true")
         self.assertIn("PUT", answer.header("access-control-allow-methods") or "")
+        self.assertIn("X-RateLimit-Reset", answer.header("access-control-expose-headers") or "")
         self.assertIn("X-EE-Timeout", answer.header("access-control-allow-headers") or "")
         self.assertEqual(answer.header("access-control-max-age"), "300")
 
