@@ -22,7 +22,7 @@ from emailengine.errors import Forbidden, Unauthorized, UnsupportedMedia
 from emailengine.model.token import token_id
 
 _CREDENTIAL = re.compile(r"([A-Za-z]+)[ \t]+([^ \t]+)")
-_LOOPBACK_HOST = re.compile(rb"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+_HOST = re.compile(rb"(?:([0-9A-Za-z.-]+)|\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\])(?::([0-9]{1,5}))?")
 _FORWARDING = frozenset((b"forwarded", b"via", b"x-real-ip"))
 
 
@@ -161,7 +161,7 @@ class Access:
         """What keeps pages in a browser and proxies out of a daemon that asks for no credential."""
         if not self.rules.loopback or not is_loopback(shown.peer):
             raise Unauthorized("Without a token or --api.auth only this machine is let in, on a loopback address")
-        if len(shown.hosts) != 1 or not _LOOPBACK_HOST.fullmatch(shown.hosts[0].strip()):
+        if len(shown.hosts) != 1 or not _is_loopback_host(shown.hosts[0]):
             raise Unauthorized("Without a token or --api.auth the Host must be a loopback name")
         if any(name in _FORWARDING or name.startswith(b"x-forwarded") for name in shown.names):
             raise Unauthorized("Without a token or --api.auth no proxy may stand in between")
@@ -177,6 +177,15 @@ def _same_host(origins: Sequence[bytes], hosts: Sequence[bytes]) -> bool:
     scheme, _, host = origins[0].strip().lower().partition(b"://")
     usual = {b"http": b":80", b"https": b":443"}.get(scheme)
     return usual is not None and host.removesuffix(usual) == hosts[0].strip().lower().removesuffix(usual) != b""
+
+
+def _is_loopback_host(host: bytes) -> bool:
+    """Whether a Host names this machine to itself."""
+    found = _HOST.fullmatch(host.strip())
+    if found is None or not 0 < int(found.group(3) or b"80") < 65536:
+        return False
+    name = (found.group(1) or found.group(2)).decode("ascii").lower()
+    return name == "localhost" or is_loopback(name)
 
 
 def is_loopback(address: str) -> bool:

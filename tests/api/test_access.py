@@ -248,7 +248,15 @@ class OpenTests(ApiCase):
 
     def test_this_machine(self) -> None:
         """Whoever is on this machine is let in, by any loopback name."""
-        for host in ("localhost", "LOCALHOST:3000", "127.0.0.1:3000", "127.8.9.1", "[::1]:3000"):
+        for host in (
+            "localhost",
+            "LOCALHOST:3000",
+            "127.0.0.1:3000",
+            "127.8.9.1",
+            "[::1]:3000",
+            "[0:0::1]",
+            "localhost:65535",
+        ):
             self.assertEqual(self.open(headers={"host": host}), 200, host)
         for peer in ("127.0.0.1", "127.1.1.1", "::1", "::ffff:127.0.0.1"):
             self.assertEqual(self.open(peer=peer), 200, peer)
@@ -266,6 +274,17 @@ class OpenTests(ApiCase):
             "[::2]",
             "192.168.1.2",
             "x@localhost",
+            "127.999.0.1",
+            "127.0.0.1%1",
+            "127.1",
+            "::1",
+            "[127.0.0.1]",
+            "[::1%1]",
+            "[::1",
+            "localhost:0",
+            "localhost:65536",
+            "localhost:",
+            "localhost:\xb2",
         ):
             self.assertEqual(self.open(headers={"host": host}), 401, host)
         for name in ("Forwarded", "X-Forwarded-For", "x-forwarded-host", "X-Forwarded-Anything", "Via"):
