@@ -11,12 +11,13 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NoReturn
 
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
-from twisted.logger import ILogObserver, LogEvent, Logger, globalLogBeginner
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, formatEvent, globalLogBeginner
 from twisted.python import usage
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -67,7 +68,7 @@ class Options(usage.Options):
             super().parseOptions(options)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
         except usage.UsageError as wrong:
             # twistd would print all its help, and this at the very end
-            give_up(self._explained(str(wrong)))
+            give_up(explained(str(wrong)))
         except ConfigurationInvalid as wrong:
             give_up(wrong.message)
 
@@ -102,12 +103,14 @@ class Options(usage.Options):
         print(f"emailengine {__version__}")  # noqa: T201 - what the option is for
         raise SystemExit(0)
 
-    def _explained(self, wrong: str) -> str:
-        words = wrong.split()
-        if wrong.startswith("option ") and wrong.endswith(" not recognized"):
-            name = words[1].removeprefix("--")
-            return f"unknown option {words[1]}{nearest(name)}"
-        return wrong
+
+def explained(wrong: str) -> str:
+    """What Twisted found wrong with a command line, with the nearest option where one is unknown."""
+    words = wrong.split()
+    if wrong.startswith("option ") and wrong.endswith(" not recognized"):
+        name = words[1].removeprefix("--")
+        return f"unknown option {words[1]}{nearest(name)}"
+    return wrong
 
 
 _open_log: Callable[[], JsonLog] = lambda: to_stdout("info")  # noqa: E731 - replaced when the options are known
@@ -222,6 +225,45 @@ def run_in_foreground(config: Config) -> int:
     reactor.callWhenRunning(service.startService)
     reactor.run()
     return ending.status
+
+
+def run_once(work: Callable[[Any], Coroutine[Any, Any, None]]) -> int:
+    """
+    Run `work`, which gets the reactor, and end with it: 0, or 1 with one line on stderr that says why it failed.
+
+    What is logged as an error meanwhile is shown on stderr too.
+    """
+    from twisted.internet import reactor as installed
+
+    reactor: Any = installed
+    globalLogBeginner.beginLoggingTo([Grumbler()])
+    status = 1
+
+    def done(_: None) -> None:
+        nonlocal status
+        status = 0
+
+    def failed(failure: Failure) -> None:
+        error = failure.value
+        complain(error.message if isinstance(error, EmailEngineError) else f"{type(error).__name__}: {error}")
+
+    def start() -> None:
+        over = Deferred.fromCoroutine(work(reactor)).addCallbacks(done, failed)
+        # a failure may come at once, before the reactor runs
+        over.addBoth(lambda _: reactor.callLater(0, reactor.stop))
+
+    reactor.callWhenRunning(start)
+    reactor.run()
+    return status
+
+
+@implementer(ILogObserver)
+class Grumbler:
+    """Shows errors on stderr, one line each."""
+
+    def __call__(self, event: LogEvent) -> None:
+        if event.get("log_level", LogLevel.info) >= LogLevel.error:
+            complain(formatEvent(event))
 
 
 def makeService(options: Options) -> IService:

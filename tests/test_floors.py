@@ -30,7 +30,7 @@ FLOORS: Mapping[str, str] = {
     "config": "core model",
     "service": "core model wire sync net imap smtp store outward accounts mailing outbox webhooks api config",
     "tap": "core config service",
-    "commands": "core model store config tap",
+    "commands": "core model net store config tap",
 }
 
 # What only some may use, by the longest name that fits: modules outside of the package, and who may import them.

@@ -30,6 +30,12 @@ def licence(arguments: Sequence[str]) -> int:
     return show(sys.stdout)
 
 
+def tokens(arguments: Sequence[str]) -> int:
+    from emailengine.commands.tokens import run
+
+    return run(arguments)
+
+
 def _refuse(text: str) -> None:
     from emailengine.tap import complain
 
@@ -51,6 +57,7 @@ def usage(arguments: Sequence[str]) -> int:
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "run": run,
+    "tokens": tokens,
     "license": licence,
     "version": version,
     "help": usage,
@@ -60,6 +67,7 @@ USAGE = """Usage: emailengine [command] [options]
 
 Commands:
   run      run the daemon in the foreground; also without a command
+  tokens   make, list and delete access tokens; see "emailengine tokens --help"
   license  version and licence of this software and of what it uses
   version  print the version
   help     print this

@@ -30,7 +30,7 @@ class MainTests(unittest.TestCase):
         for given in ("help", "--help", "-h"):
             status, text = command(given)
             self.assertEqual(status, 0)
-            for word in ("license", "--api.port=", "--dbs.redis=", "--config="):
+            for word in ("license", "tokens", "--api.port=", "--dbs.redis=", "--config="):
                 self.assertIn(word, text)
 
     def test_unknown_command(self) -> None:
