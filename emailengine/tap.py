@@ -145,9 +145,12 @@ class Ending:
         if self.status:
             return
         self.status = 1
-        if not isinstance(error, EmailEngineError | CannotListenError):
-            log.failure("the daemon cannot start", failure=Failure(error))
-        complain(reason(error))
+        why = reason(error)
+        if isinstance(error, EmailEngineError | CannotListenError):
+            log.critical("the daemon cannot start: {reason}", reason=why)
+        else:
+            log.failure("the daemon cannot start: {reason}", failure=Failure(error), reason=why)
+        complain(why)
         self._reactor.callWhenRunning(self._stop)
 
     def _stop(self) -> None:

@@ -83,6 +83,22 @@ class GivingUpTests(ProcessCase):
             run = self.assertGivesUp("fails", arguments, "Redis does not answer (nowhere)")
             self.assertIn("stopped in order", run.said())
 
+    def test_daemonized(self) -> None:
+        """In the background, where nobody reads stderr, the reason is in the log, at the level `fatal`."""
+        for how, why in {
+            "fails": "Redis does not answer (nowhere)",
+            "taken": "cannot listen on 127.0.0.1, port",
+            "breaks": "cannot start: ValueError: a fault of ours",
+        }.items():
+            run = self.run_(how, "twistd", f"--logfile={how}.log", "emailengine", "--log.level=error")
+            self.assertEqual(run.process.wait(20), 0, run.err)
+            log = self.directory / f"{how}.log"
+            eventually(lambda log=log: log.exists() and log.read_text().endswith("\n"), "it logs")  # type: ignore[misc]
+            eventually(lambda: not (self.directory / "twistd.pid").exists(), "it ends")
+            (line,) = [json.loads(line) for line in log.read_text().splitlines()]
+            self.assertEqual(line["level"], 60)
+            self.assertIn(why, line["msg"])
+
     def test_port_in_use(self) -> None:
         """So does a port in use, which Twisted by itself survives."""
         for arguments in (TWISTD, COMMAND):
