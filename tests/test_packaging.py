@@ -37,3 +37,15 @@ class PackagingTests(unittest.TestCase):
     def test_no_init_beside_the_plugin(self) -> None:
         """The directory of the plugin is no package: it would hide Twisted's own."""
         self.assertEqual([path.name for path in (ROOT / "twisted").rglob("*.py")], ["emailengine_plugin.py"])
+
+
+class UnitTests(unittest.TestCase):
+    def test_without_configuration(self) -> None:
+        """The systemd unit needs no file that only some installations have."""
+        unit = configparser.ConfigParser(strict=False, interpolation=None)
+        unit.optionxform = str  # type: ignore[assignment, method-assign]
+        unit.read(ROOT / "systemd" / "emailengine.service")
+        service = unit["Service"]
+        self.assertTrue(service["EnvironmentFile"].startswith("-"))
+        self.assertNotIn("Environment", service)
+        self.assertNotIn("--config", service["ExecStart"])
