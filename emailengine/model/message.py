@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal, TypedDict
 
 from msgspec import UNSET, Meta, UnsetType, field
@@ -16,6 +17,7 @@ MessageSpecialUse = Literal["\\Drafts", "\\Junk", "\\Sent", "\\Trash", "\\Inbox"
 
 _LOWER = Meta(extra={"lower": True})
 _SINGLE = Meta(extra={"single": True})
+_FLAG = re.compile(r"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
 _MaxBytes = Annotated[int, Meta(ge=0, le=1073741824)]
 
 
@@ -227,10 +229,20 @@ class Changes(Request, kw_only=True):
     set: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128)]] | UnsetType, _SINGLE] = UNSET
 
 
+class FlagChanges(Changes, kw_only=True):
+    """Changes of what can be said in IMAP: one word each, with or without a backslash before it."""
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        for name, flags in (("add", self.add), ("delete", self.delete), ("set", self.set)):
+            for place, flag in enumerate(flags or ()):
+                if not _FLAG.fullmatch(flag):
+                    yield f"{name}[{place}]", "must be a flag: a word of ASCII letters, digits and signs, as in \\Seen"
+
+
 class MessageUpdate(Request, kw_only=True):
     """The body of PUT /v1/account/{account}/message/{message}. Labels are Gmail's; other servers ignore them."""
 
-    flags: Changes | None = None
+    flags: FlagChanges | None = None
     labels: Changes | None = None
 
 

@@ -209,6 +209,12 @@ class InputTests(ApiCase):
         self.assertEqual({one["key"] for one in told["fields"]}, {"account", "no", "0", "more", "x-ee-timeout"})
         self.assertNotIn("code", told)
 
+    def test_flags(self) -> None:
+        """A flag that no server could be told is a 400 that names it, before anybody is asked."""
+        told = self.refused(self.ask("PUT", f"/v1/account/a/message/{MESSAGE}", {"flags": {"add": ["x", "a b"]}}), 400)
+        self.assertEqual([one["key"] for one in told["fields"]], ["1"])
+        self.assertEqual(self.mailing.calls, [])
+
     def test_wrong_types(self) -> None:
         """Members of a wrong type, unknown ones and missing ones are each told."""
         told = self.refused(
