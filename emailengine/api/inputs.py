@@ -19,9 +19,15 @@ TIMEOUT_LIMIT = 7_200_000  # milliseconds that a client may ask for
 KEY_LIMIT = 1024  # characters of an idempotency key
 _PAIRS = 1000  # in a query or a form
 
+_TARGET = re.compile(rb"/|https?://", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NOTHING = Nothing()
 _IGNORED = Ignored()
+
+
+def is_target(method: bytes, target: bytes) -> bool:
+    """Whether a request target is one: a path, a whole URL, or the `*` of OPTIONS (RFC 9112 3.2)."""
+    return _TARGET.match(target) is not None or (method == b"OPTIONS" and target == b"*")
 
 
 def raw_path(target: bytes) -> str:

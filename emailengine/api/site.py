@@ -26,7 +26,7 @@ from twisted.web import http, server
 from twisted.web.resource import IResource
 
 from emailengine.api.errors import Refusal, phrase, plain, refusal
-from emailengine.api.inputs import raw_path
+from emailengine.api.inputs import is_target, raw_path
 from emailengine.core.deadline import bounded
 from emailengine.core.flag import Flag
 from emailengine.errors import StartupFailed, TimedOut
@@ -276,6 +276,9 @@ class Channel(http.HTTPChannel):
 
     def allHeadersReceived(self) -> None:
         if self.refusing:
+            return
+        if not is_target(self._command, self._path):
+            self.refuse(plain(400, "The target of the request must be a path"), self._command == b"HEAD")
             return
         request = self.requests[-1]
         self.persistent = self.site.open and self.checkPersistence(request, self._version)

@@ -200,6 +200,27 @@ class HeadTests(ApiCase):
             self.assertEqual((answer.rest, connection.closing), (b"", True), line)
         self.assertEqual(self.flushLoggedErrors(), [])
 
+    def test_targets(self) -> None:
+        """A target that is neither a path nor a whole URL is a 400, and is no other path either."""
+        for target in (
+            "v1/accounts",
+            "x",
+            "*",
+            "?",
+            "localhost:3000",
+            "ftp://localhost/v1/accounts",
+            "x?/://a/v1/accounts",
+        ):
+            for method in ("GET", "DELETE"):
+                connection = self.connect()
+                connection.send(head(method, target, [AUTH]))
+                self.refused(connection.answer(), 400)
+                self.assertTrue(connection.closing, target)
+        self.assertEqual(self.ask("HEAD", "x").body, b"")
+        for target in ("http://localhost/health", "HTTPS://localhost:1/health/?x", "/health", "http://localhost", "/"):
+            self.assertEqual(self.ask("GET", target).status, 200, target)
+        self.assertEqual(self.ask("OPTIONS", "*").status, 204)
+
     def test_refused_is_not_done(self) -> None:
         """A request that was answered 400 is not carried out, wherever in its head the fault stands."""
         for bad in (
