@@ -98,6 +98,7 @@ def operation(route: Route[Any, Any, Any]) -> Operation:
         body=route.body if route.has_body else None,
         answer=route.answer,
         content_type=route.content_type,
+        once=route.once,
     )
 
 

@@ -71,6 +71,7 @@ class Route(Generic[P, Q, B]):
     `path` has its parameters in braces, each a whole segment. `run` returns a Struct, plain values, a `Page` or a
     `Download`. Without a `grant` the route is open to everybody. `answer` is the type of the answer where it is JSON.
     A `large` body may have the higher of the two limits.
+    One that runs `once` takes an idempotency key.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -85,6 +86,7 @@ class Route(Generic[P, Q, B]):
     about: str
     area: str
     large: bool = False
+    once: bool = False
 
     @property
     def has_body(self) -> bool:

@@ -29,6 +29,14 @@ HEADERS: tuple[Schema, ...] = (
     },
 )
 
+ONCE: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A text of the client's choice: the same one again does nothing and gives the first answer again",
+    "required": False,
+    "schema": {"type": "string", "maxLength": 1024},
+}
+
 
 class ErrorField(Answer, kw_only=True):
     """One fault of the input."""
@@ -54,6 +62,7 @@ class Operation:
     A route, as far as the document tells of it.
 
     `at` and `query` are the Structs of its parameters. `answer` is None where it is no JSON, but of `content_type`.
+    `once` is for those that take an idempotency key.
     """
 
     method: str
@@ -65,6 +74,7 @@ class Operation:
     body: Any | None
     answer: Any | None
     content_type: str
+    once: bool = False
 
 
 def document(operations: Sequence[Operation], version: str) -> Schema:
@@ -126,7 +136,7 @@ def _operation(one: Operation, parameters: list[Schema], schema_of: dict[Any, Sc
         "operationId": operation_id(one.method, one.path),
         "summary": one.about,
         "tags": [one.area],
-        "parameters": [*parameters, *HEADERS],
+        "parameters": [*parameters, *HEADERS, *([ONCE] if one.once else [])],
         "responses": {
             "200": {"description": "Done", "content": content},
             "default": {

@@ -65,6 +65,19 @@ class DocumentTests(ApiCase):
             self.assertEqual(named, re.findall(r"{(\w+)}", name))
         self.assertEqual(operation_id("GET", "/v1/account/{account}/messages"), "getV1AccountAccountMessages")
 
+    def test_headers(self) -> None:
+        """Every route takes a time limit, and a submission a key that keeps it from being sent twice."""
+        for path, item in self.document()["paths"].items():
+            for operation in item.values():
+                named = {one["name"]: one for one in operation["parameters"] if one["in"] == "header"}
+                submits = path == "/v1/account/{account}/submit"
+                self.assertEqual(set(named), {"x-ee-timeout"} | ({"Idempotency-Key"} if submits else set()))
+                if submits:
+                    key = named["Idempotency-Key"]
+                    self.assertEqual(key["schema"], {"type": "string", "maxLength": 1024})
+                    self.assertFalse(key["required"])
+                    self.assertTrue(key["description"])
+
     def test_schemas(self) -> None:
         """Every reference leads somewhere, and nothing in it is what OpenAPI 3.0 does not know."""
         document = self.document()

@@ -39,6 +39,7 @@ class OutboxRoutes:
                 about="Send a message",
                 area="Submit",
                 large=True,
+                once=True,
             ),
             Route(
                 method="GET",
