@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from attrs import frozen
 
@@ -16,6 +17,8 @@ from emailengine.wire.errors import TheyBrokeProtocol, WeMisusedProtocol
 
 MAX_UID = (1 << 32) - 1
 """RFC 9051 2.3.1.1: a UID is a 32-bit value, not zero."""
+
+_FEWER = 16  # one range is searched for in the time that walks over so many
 
 _SET = re.compile(r"[0-9]{1,10}+(?::[0-9]{1,10}+)?+(?:,[0-9]{1,10}+(?::[0-9]{1,10}+)?+)*+")
 
@@ -114,45 +117,29 @@ class UidSet:
         return UidSet(tuple(_merge(sorted(self.ranges + other.ranges))))
 
     def intersection(self, other: UidSet) -> UidSet:
-        found: list[tuple[int, int]] = []
-        mine, theirs = self.ranges, other.ranges
-        i = j = 0
-        while i < len(mine) and j < len(theirs):
-            first = max(mine[i][0], theirs[j][0])
-            last = min(mine[i][1], theirs[j][1])
-            if first <= last:
-                found.append((first, last))
-            if mine[i][1] < theirs[j][1]:
-                i += 1
-            else:
-                j += 1
-        return UidSet(tuple(found))
+        """The members of both. With few ranges on one side it costs those and the result, whatever the other holds."""
+        few, many = (self.ranges, other.ranges) if len(self.ranges) < len(other.ranges) else (other.ranges, self.ranges)
+        return UidSet(tuple(_cut(few, many) if len(few) * _FEWER < len(many) else _common(few, many)))
 
     def difference(self, other: UidSet) -> UidSet:
-        """The members of this set that are not in the other."""
-        left: list[tuple[int, int]] = []
-        theirs = other.ranges
-        j = 0
-        for first, last in self.ranges:
-            while j < len(theirs) and theirs[j][1] < first:
-                j += 1
-            at = j
-            while at < len(theirs) and theirs[at][0] <= last:
-                if theirs[at][0] > first:
-                    left.append((first, theirs[at][0] - 1))
-                first = theirs[at][1] + 1
-                at += 1
-            if first <= last:
-                left.append((first, last))
-            j = max(j, at - 1)
-        return UidSet(tuple(left))
+        """The members of this set that are not in the other. It costs as `intersection` does."""
+        mine, theirs = self.ranges, other.ranges
+        if len(mine) * _FEWER < len(theirs):
+            theirs = tuple(_cut(mine, theirs))
+        elif len(theirs) * _FEWER < len(mine):
+            return UidSet(tuple(_cut(_others(theirs), mine))) if theirs else self
+        return UidSet(tuple(_left(mine, theirs)))
 
     __or__ = union
     __and__ = intersection
     __sub__ = difference
 
     def slices(self, size: int) -> Iterator[UidSet]:
-        """The same members in order, cut into sets of `size` members; the last one may hold fewer."""
+        """
+        The same members in order, cut into sets of `size` members; the last one may hold fewer.
+
+        Each is made when it is asked for: take them one at a time of a set that may hold millions.
+        """
         if size < 1:
             raise WeMisusedProtocol("a slice holds at least one member")
         part: list[tuple[int, int]] = []
@@ -233,6 +220,65 @@ def _merge(ordered: list[tuple[int, int]]) -> list[tuple[int, int]]:
             last = high
     merged.append((first, last))
     return merged
+
+
+def _cut(few: Sequence[tuple[int, int]], many: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
+    """What few ranges have in common with many, which are searched, not walked."""
+    found: list[tuple[int, int]] = []
+    end = 0
+    for first, last in few:
+        start = bisect_right(many, (first, MAX_UID + 1), max(0, end - 1))
+        if start and many[start - 1][1] >= first:
+            start -= 1
+        end = bisect_right(many, (last, MAX_UID + 1), start)
+        if start == end:
+            continue
+        at = len(found)
+        found += many[start:end]
+        if found[at][0] < first:
+            found[at] = (first, found[at][1])
+        if found[-1][1] > last:
+            found[-1] = (found[-1][0], last)
+    return found
+
+
+def _others(ranges: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
+    """All numbers outside of some ranges."""
+    edges = [(0, 0), *ranges, (MAX_UID + 1, MAX_UID + 1)]
+    return [(last + 1, first - 1) for (_, last), (first, _) in pairwise(edges) if last + 1 < first]
+
+
+def _common(mine: tuple[tuple[int, int], ...], theirs: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    i = j = 0
+    while i < len(mine) and j < len(theirs):
+        first = max(mine[i][0], theirs[j][0])
+        last = min(mine[i][1], theirs[j][1])
+        if first <= last:
+            found.append((first, last))
+        if mine[i][1] < theirs[j][1]:
+            i += 1
+        else:
+            j += 1
+    return found
+
+
+def _left(mine: tuple[tuple[int, int], ...], theirs: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
+    left: list[tuple[int, int]] = []
+    j = 0
+    for first, last in mine:
+        while j < len(theirs) and theirs[j][1] < first:
+            j += 1
+        at = j
+        while at < len(theirs) and theirs[at][0] <= last:
+            if theirs[at][0] > first:
+                left.append((first, theirs[at][0] - 1))
+            first = theirs[at][1] + 1
+            at += 1
+        if first <= last:
+            left.append((first, last))
+        j = max(j, at - 1)
+    return left
 
 
 EMPTY = UidSet()

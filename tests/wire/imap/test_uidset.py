@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -30,6 +32,33 @@ class UidSetTests(SynchronousTestCase):
         self.same(x & y, a & b)
         self.same(x - y, a - b)
         self.assertEqual(((x - y) | (x & y)), x)
+
+    @given(
+        st.sets(st.integers(1, 400), min_size=60),
+        st.lists(st.tuples(st.integers(1, 420), st.integers(1, 420)), max_size=3),
+    )
+    def test_unequal_algebra(self, many: set[int], few: list[tuple[int, int]]) -> None:
+        """Few ranges against many give what sets give, on either side."""
+        x, y = UidSet.of(many), UidSet.of_ranges(few)
+        members = set(y)
+        self.same(x & y, many & members)
+        self.same(y & x, many & members)
+        self.same(x - y, many - members)
+        self.same(y - x, members - many)
+
+    def test_unequal_cost(self) -> None:
+        """A range cut out of very many is searched for: a thousand times in less than twenty walks over all."""
+        many = UidSet.of(range(1, 200_000, 2))
+        one = UidSet.of_range(99_999, 100_003)
+        begun = process_time()
+        for _ in range(20):
+            str(many)
+        walks = process_time() - begun
+        begun = process_time()
+        for _ in range(1000):
+            self.assertEqual(len(many & one), 3)
+            self.assertEqual(len(one - many), 2)
+        self.assertLess(process_time() - begun, walks)
 
     @given(SOME | ANY)
     def test_parse(self, members: set[int]) -> None:
