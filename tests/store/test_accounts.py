@@ -9,9 +9,11 @@ from emailengine.core.secrets import SecretUnreadable, Vault
 from emailengine.errors import AccountNotFound, Outdated, StoredUnreadable
 from emailengine.model.account import STATES, AccountSettings, Auth, HeaderField, ImapSettings, SmtpSettings
 from emailengine.model.event import EventName, Say
+from emailengine.model.token import TokenRecord
 from emailengine.store.accounts import AccountRecord, AccountStore
 from emailengine.store.folders import FolderStore, StoredFolder
 from emailengine.store.index import Index
+from emailengine.store.tokens import TokenStore
 from emailengine.sync.plan import Position
 from tests.redis_server import RedisCase
 
@@ -125,6 +127,33 @@ class LifeTests(AccountCase):
         self.assertFalse(await self.store().delete("a", [told()]))
         self.assertEqual(await self.all_keys(), [])
 
+    async def test_tokens(self) -> None:
+        """With an account its tokens end, also for a later account of that id; those of others and damaged ones stay."""
+        store, tokens = self.store(), TokenStore(redis=self.redis, keys=self.keys)
+        for number, account in enumerate([*ODD_IDS, None]):
+            if account != "\ud800":  # a JSON text cannot hold it, and no token be bound to it
+                await tokens.add(str(number), TokenRecord(created="2026-01-01T00:00:00.000Z", account=account))
+        await self.redis.call("HSET", self.keys.tokens(), "damaged", '{"account":')
+        for number, account in enumerate(ODD_IDS):
+            await store.create(settings(account))
+            await store.delete(account)
+            self.assertIsNone(await tokens.find(str(number)))
+            left = [record.account for _, record in await tokens.list()]
+            expected = [one for one in ODD_IDS[number + 1 :] if one != "\ud800"]
+            self.assertCountEqual(left, [*expected, None])
+        self.assertEqual(await self.redis.call("HLEN", self.keys.tokens()), 2)
+
+    async def test_last_token(self) -> None:
+        """Deleting the account of the only tokens does not leave an installation without any, open to everybody."""
+        store, tokens = self.store(), TokenStore(redis=self.redis, keys=self.keys)
+        await store.create(settings("a"))
+        for one in ("1", "2"):
+            await tokens.add(one, TokenRecord(created="2026-01-01T00:00:00.000Z", account="a"))
+        await store.delete("a")
+        self.assertEqual([await tokens.find("1"), await tokens.find("2")], [None, None])
+        self.assertTrue(await tokens.any())
+        self.assertEqual(len(await tokens.list()), 1)
+
     async def test_delete_many_folders(self) -> None:
         """The account is gone at once, its thousands of folders soon; what is still to be announced stays."""
         store, folders = self.store(), FolderStore(redis=self.redis, keys=self.keys)
@@ -153,10 +182,11 @@ class LifeTests(AccountCase):
         await store.create(settings("a"))
         old = await folders.number("a", "INBOX", 1)
         await self.redis.call("HSET", self.keys.rows(old, "a"), 0, "x")
+        keys = self.keys
         await self.redis.script(
             "delete_account",
-            [self.keys.account("a"), self.keys.accounts(), self.keys.folders("a"), self.keys.leaving()],
-            [self.keys.prefix, "a"],
+            [keys.account("a"), keys.accounts(), keys.folders("a"), keys.leaving(), keys.tokens()],
+            [keys.prefix, "a"],
         )
         await store.create(settings("a"))
         new = await folders.number("a", "INBOX", 1)
