@@ -44,6 +44,7 @@ class Say(Record, kw_only=True):
 
     It is written in the same step as the state it tells of. `event_id` is made once, here. `folder`, `uid_validity`
     and `uid` say which message is meant; `data` holds what is known already, and the announcer reads the rest.
+    `generation` is the account's: what one that was deleted has said is not read from another of the same id.
     """
 
     event_id: str
@@ -54,6 +55,7 @@ class Say(Record, kw_only=True):
     folder: int | None = None
     uid_validity: int | None = None
     uid: int | None = None
+    generation: int | None = None
     data: dict[str, Any] = field(default_factory=dict)
 
 

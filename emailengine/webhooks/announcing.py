@@ -25,12 +25,22 @@ from emailengine.core.gates import Gate
 from emailengine.core.secrets import SecretUnreadable
 from emailengine.core.tasks import Tasks
 from emailengine.core.turns import pause
-from emailengine.errors import AccountNotFound, StoreRefused, StoreUnavailable
+from emailengine.errors import StoreRefused, StoreUnavailable
 from emailengine.model.event import EventName, Say
 from emailengine.store.queue import NewJob
 from emailengine.webhooks import delivery, payload
 from emailengine.webhooks.circuit import Backlog
-from emailengine.webhooks.content import Account, Accounts, Reading, Told, is_whole, shape_fresh, told_bare, told_of
+from emailengine.webhooks.content import (
+    Account,
+    Accounts,
+    Reading,
+    Told,
+    account_of,
+    is_whole,
+    shape_fresh,
+    told_bare,
+    told_of,
+)
 from emailengine.webhooks.delivery import QUEUE, Delivery
 from emailengine.webhooks.payload import ContentPolicy, content_policy
 from emailengine.webhooks.request import place_of as host_of
@@ -243,7 +253,7 @@ class Announcer(Service):
 
     async def _prepare(self, voice: _Voice, said: Say) -> Told | _Fresh | None:
         """Get what an event's payload is made of; None where nobody wants it, or its account is gone."""
-        account = self._find(voice.account)
+        account = account_of(self._accounts, voice.account, said)
         place = place_of(said)
         wanted = self._wanted(said.event, account, place)
         if said.event != "messageNew":
@@ -260,12 +270,6 @@ class Announcer(Service):
         if fresh is not None and is_whole(fresh, policy.wish):
             return _Fresh(fresh, policy)
         return None if account is None else await self._read(voice, said)
-
-    def _find(self, account: str) -> Account | None:
-        try:
-            return self._accounts.get(account)
-        except AccountNotFound:
-            return None
 
     def _wanted(self, event: str, account: Account | None, place: Place) -> list[Target]:
         value = self._settings.value
@@ -294,7 +298,7 @@ class Announcer(Service):
 
     def _jobs(self, voice: _Voice, said: Say, told: Told) -> list[NewJob]:
         """One job for each target that wants the event, now that its content is known."""
-        account = self._find(voice.account)
+        account = account_of(self._accounts, voice.account, said)
         own = _own(account)
         wanted = self._wanted(told.event, account, told.place)
         if not wanted:

@@ -45,7 +45,7 @@ _READS = 64  # messages that are read from mail servers at a time, so many of on
 _READS_A_HOST = 16
 _READY = frozenset(("syncing", "connected"))
 _AWAY = Delays(first=1.0, factor=2.0, cap=30.0)
-_UNUSABLE = 300.0  # seconds before an account that should have told that it is usable is asked again
+_UNUSABLE = 30.0  # seconds before an account that should have told that it is usable is asked again
 _SOON = 1.0
 
 
@@ -54,6 +54,8 @@ class Account(Protocol):
 
     @property
     def state(self) -> str: ...
+    @property
+    def generation(self) -> int: ...
     @property
     def settings(self) -> AccountSettings: ...
     @property
@@ -68,6 +70,15 @@ class Accounts(Protocol):
 
     def get(self, account: str) -> Account:
         """The account of that id. `AccountNotFound`."""
+
+
+def account_of(accounts: Accounts, account: str, say: Say) -> Account | None:
+    """The account that said something; None when it is gone, also if there is another of the same id by now."""
+    try:
+        found = accounts.get(account)
+    except AccountNotFound:
+        return None
+    return found if say.generation in (None, found.generation) else None
 
 
 @frozen
@@ -129,9 +140,8 @@ class Reading:
         failures = 0
         while True:
             heard.clear()
-            try:
-                actor = self.accounts.get(account)
-            except AccountNotFound:
+            actor = account_of(self.accounts, account, say)
+            if actor is None:
                 return None
             if actor.state not in _READY:
                 # it tells when it is; to ask now would keep a place until then
@@ -147,8 +157,10 @@ class Reading:
                 raise
             except NotFound:
                 return Told("messageMissing", place_of(say), payload.missing_message(say))
-            except AccountUnavailable:
-                await self._wait(heard, _UNUSABLE if actor.state not in _READY else _SOON)
+            except AccountUnavailable as error:
+                # one that was stopped may keep its state, and there may be none or another in its place
+                usable = actor.state in _READY or error.code == "Stopped"
+                await self._wait(heard, _SOON if usable else _UNUSABLE)
                 continue
             except (Busy, StoreUnavailable, StoreRefused):
                 await pause(self.clock, _SOON)

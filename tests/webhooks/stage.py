@@ -33,6 +33,7 @@ class Actor:
 
     def __init__(self, name: str) -> None:
         self.state = CONNECTED
+        self.generation = 1
         self.settings = AccountSettings(account=name)
         self.fresh = FreshMessages()
         self.asked: list[int] = []

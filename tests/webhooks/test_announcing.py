@@ -13,7 +13,7 @@ from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from emailengine.accounts.fresh import FreshMessage
 from emailengine.accounts.shaping import sort_leaves
 from emailengine.accounts.verbs.reading import ReadMessage
-from emailengine.errors import ConnectionLost, MessageNotFound
+from emailengine.errors import AccountUnavailable, ConnectionLost, MessageNotFound
 from emailengine.model.account import HeaderField
 from emailengine.model.event import Say
 from emailengine.model.message import MessageDetail
@@ -235,6 +235,39 @@ class AnnouncerTests(StoreCase):
         self.everybody.gone.add("a")
         await self.said(announcer, "a", event("accountDeleted"))
         self.assertEqual(await self.told(), [("accountDeleted", 0)])
+
+    async def test_earlier_generation(self) -> None:
+        """What an account of the same id said before it was deleted is told as far as it needs no content."""
+        actor = self.everybody.get("a")
+        actor.generation = 2
+        actor.fresh.keep(3, fresh(1, b"another's"))
+        old = [message("messageNew", 1), message("messageDeleted", 1, data={"uid": 1}), event("accountDeleted")]
+        new = [event("accountAdded"), message("messageNew", 2)]
+        for says, generation in ((old, 1), (new, 2)):
+            for say in says:
+                say.generation = generation
+        await self.said(self.announcer(), "a", *old, *new)
+        self.assertEqual(
+            await self.told(), [("messageDeleted", 1), ("accountDeleted", 0), ("accountAdded", 0), ("messageNew", 2)]
+        )
+        self.assertEqual(actor.asked, [2])
+
+    async def test_stopped_while_it_reads(self) -> None:
+        """A message that is read when its account is stopped, and another comes in its place, is let go."""
+        clock = Clock()
+        actor = self.everybody.get("a")
+
+        def read(verb: Any) -> MessageDetail:
+            actor.state, actor.generation = "init", 2
+            raise AccountUnavailable("The account was stopped", code="Stopped")
+
+        actor.read = read
+        said = message("messageNew", 1)
+        said.generation = 1
+        await self.said(self.announcer(clock=clock), "a", said, event("accountDeleted"))
+        await until(lambda: actor.asked, "asked")
+        clock.advance(1)
+        self.assertEqual((await self.told(), actor.asked), ([("accountDeleted", 0)], [1]))
 
     async def test_sealed_settings(self) -> None:
         """Events wait for a setting that cannot be read, in order, and the log says so once a minute."""
