@@ -193,10 +193,10 @@ class LifeTests(AccountCase):
         await self.redis.call("HSET", self.keys.rows(new, "a"), 0, "x")
         self.assertNotEqual(old, new)
         await store.sweep()
-        keys = await self.all_keys()
-        self.assertIn(self.keys.rows(new, "a"), keys)
-        self.assertNotIn(self.keys.rows(old, "a"), keys)
-        self.assertEqual([key for key in keys if b"lea" in key or b"left" in key], [])
+        left = await self.all_keys()
+        self.assertIn(self.keys.rows(new, "a"), left)
+        self.assertNotIn(self.keys.rows(old, "a"), left)
+        self.assertEqual([key for key in left if b"lea" in key or b"left" in key], [])
         self.assertEqual(await folders.resolve("a", new), ("INBOX", 1))
 
 
