@@ -38,6 +38,7 @@ AccountType = Literal["imap", "sending", "invalid"]
 _FALSE = Meta(extra={"false": True})
 _SINGLE = Meta(extra={"single": True})
 _TOKEN = Annotated[str, Meta(max_length=16384)]
+_Indexer = Annotated[Literal["full"], Meta(extra={"later": {"fast": "indexer that only sees what is new"}})]
 
 
 class HeaderField(Record, kw_only=True):
@@ -197,7 +198,7 @@ class Registration(Request, kw_only=True):
     notify_from: Moment | UnsetType | None = UNSET
     sync_from: Moment | UnsetType | None = UNSET
     smtp_ehlo_name: Host | UnsetType | None = UNSET
-    imap_indexer: Literal["full"] | UnsetType | None = UNSET
+    imap_indexer: _Indexer | UnsetType | None = UNSET
     locale: Annotated[str, Meta(max_length=100)] | UnsetType = UNSET
     tz: Annotated[str, Meta(max_length=100)] | UnsetType = UNSET
     imap: Annotated[ImapSettings | UnsetType | None, _FALSE] = UNSET
@@ -254,7 +255,7 @@ class AccountUpdate(Request, kw_only=True):
     notify_from: Moment | UnsetType | None = UNSET
     sync_from: Moment | UnsetType | None = UNSET
     smtp_ehlo_name: Host | UnsetType | None = UNSET
-    imap_indexer: Literal["full"] | UnsetType | None = UNSET
+    imap_indexer: _Indexer | UnsetType | None = UNSET
     locale: Annotated[str, Meta(max_length=100)] | UnsetType = UNSET
     tz: Annotated[str, Meta(max_length=100)] | UnsetType = UNSET
     imap: Annotated[ImapUpdate | UnsetType | None, _FALSE] = UNSET

@@ -6,7 +6,8 @@ value where a list is wanted) and refuses what the type does not name. Its steps
 
 What `msgspec.Meta(extra=...)` of a field may say: `trim`, `lower` (the text is converted), `as` (a name of `formats`:
 the text is checked and normalised), `blank` (the empty text is allowed and stays), `single` (a bare value makes a list
-of one), `false` (False means None), `lenient` (a boolean may also be "on" or "").
+of one), `false` (False means None), `lenient` (a boolean may also be "on" or ""), `later` (choices whose feature does
+not exist yet, with the feature's name).
 
 A Struct may have `later: ClassVar`, names of fields whose feature does not exist yet with the feature's name; an
 `open_ended: ClassVar[bool]`, so that unknown members are left out instead of refused; and a method `faults` that yields
@@ -183,12 +184,15 @@ def _union(types: Sequence[Any], extra: dict[str, Any], limits: dict[str, Any]) 
 def _literal(choices: Sequence[Any], extra: dict[str, Any]) -> _Reader:
     listed = ", ".join(str(choice) for choice in choices)
     lower = bool(extra.get("lower"))
+    later: Mapping[str, str] = extra.get("later", {})
 
     def read_literal(value: object, path: str, faults: _Faults) -> object:
         if isinstance(value, str):
             value = value.strip().lower() if lower else value.strip()
             if value in choices:
                 return value
+            if value in later:
+                return faults.add(path, f"is not available yet: this version has no {later[value]}")
         return faults.add(path, f"must be one of [{listed}]")
 
     return read_literal

@@ -82,6 +82,15 @@ class RegistrationTests(SynchronousTestCase):
         self.assertIsNone(register({"notifyFrom": None}).notify_from)
         self.assertEqual(register({"notifyFrom": "2020-01-01"}).notify_from, "2020-01-01T00:00:00.000Z")
 
+    def test_indexer(self) -> None:
+        """The one indexer there is may be asked for; the other that clients know is told apart from nonsense."""
+        self.assertEqual(register({"imapIndexer": "full"}).imap_indexer, "full")
+        for value, said in {"fast": "is not available yet", "quick": "must be one of [full]"}.items():
+            for type_, body in ((Registration, {"account": "a", "name": "A"}), (AccountUpdate, {})):
+                error = self.assertRaises(InvalidInput, read, body | {"imapIndexer": value}, type_)
+                (fault,) = error.extra["fields"]
+                self.assertIn(f'"imapIndexer" {said}', fault["message"])
+
     def test_again(self) -> None:
         """Registered again, only what was sent changes, and a server that was sent is replaced as a whole."""
         settings = register({"name": "New", "imap": IMAP}, STORED)
