@@ -90,7 +90,7 @@ def parse_url(url: str) -> Address:
             if not parts.path.startswith("/"):
                 raise ValueError("a Unix socket needs an absolute path")
             password = query.get("password", [None])[0] or (unquote(parts.password) if parts.password else None)
-            return Address(None, 0, parts.path, int(database or 0), None, password, False)
+            return Address(None, 0, parts.path, _database(database), None, password, False)
         if parts.scheme not in ("redis", "rediss"):
             raise ValueError(f"unknown scheme {parts.scheme!r}")
         if not parts.hostname:
@@ -100,7 +100,7 @@ def parse_url(url: str) -> Address:
             host=parts.hostname,
             port=parts.port or 6379,
             path=None,
-            database=int(database or parts.path.strip("/") or 0),
+            database=_database(database or parts.path.strip("/")),
             user=None if user in (None, "", "default") else user,
             password=unquote(parts.password) if parts.password else None,
             tls=parts.scheme == "rediss",
@@ -108,6 +108,12 @@ def parse_url(url: str) -> Address:
     except ValueError as error:
         reason = str(error) if "@" not in str(error) else "it cannot be read"
         raise ConfigurationInvalid(f"dbs.redis is not a Redis URL: {reason}; {remedy}") from None
+
+
+def _database(text: str) -> int:
+    if text and not (text.isascii() and text.isdigit()):
+        raise ValueError("the database must be a number, 0 or more")
+    return int(text or 0)
 
 
 class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]  # txredisapi is not typed

@@ -38,6 +38,9 @@ class AddressTests(SynchronousTestCase):
             error = self.assertRaises(ConfigurationInvalid, parse_url, url)
             self.assertIn("redis://[user:password@]host:port/db", error.message)
             self.assertNotIn("hidden", error.message)
+        for url in ("redis://h/nine", "redis://h/-1", "redis://h/²", "unix:///s?db=nine", "redis://h?db=0x1"):
+            error = self.assertRaises(ConfigurationInvalid, parse_url, url)
+            self.assertIn("the database must be a number, 0 or more;", error.message)
 
 
 class CommandTests(SynchronousTestCase):
