@@ -65,9 +65,9 @@ class SubmittedAttachment(Record, kw_only=True):
 
 
 class Envelope(Record, kw_only=True):
-    """Who the mail server is told; `from` may be empty."""
+    """Who the mail server is told; `from` may be empty, and without one it is the author."""
 
-    from_: EmailOrBlank = field(name="from", default="")
+    from_: EmailOrBlank | None = field(name="from", default=None)
     to: Annotated[list[Email], _SINGLE] = field(default_factory=list)
 
 

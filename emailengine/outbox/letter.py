@@ -148,7 +148,9 @@ def recipients(
 
 def envelope(sent: SubmitRequest, author: str, people: reply.Recipients) -> tuple[str, list[str]]:
     """Who the mail server is told: what was asked for, else who the header names, each once. `InvalidInput` if none."""
-    sender = author if sent.envelope is None else sent.envelope.from_
+    sender = sent.envelope.from_ if sent.envelope is not None else None
+    if sender is None:
+        sender = author
     to = list(sent.envelope.to) if sent.envelope is not None else []
     if not to:
         to = [one.address for one in (*people.to, *people.cc, *people.bcc) if one.address]

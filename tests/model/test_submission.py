@@ -39,7 +39,7 @@ class SubmitRequestTests(SynchronousTestCase):
         self.assertEqual(request.from_, Recipient(name="Me", address="me@example.com"))
         self.assertEqual(request.to, [Recipient(address="a@example.com")])
         self.assertEqual(request.reference, Reference(message="AAAAAQAAAAE", action="reply-all"))
-        self.assertEqual(request.envelope, Envelope(to=["a@example.com"]))
+        self.assertEqual(request.envelope, Envelope(from_="", to=["a@example.com"]))
         self.assertEqual(request.attachments and request.attachments[0].content_type, "text/plain")
         self.assertEqual((request.subject, request.delivery_attempts), ("Hi", 3))
         self.assertEqual(request.send_at, "2021-03-22T13:13:31.000Z")

@@ -77,6 +77,8 @@ class WriteTests(SynchronousTestCase):
         self.assertEqual((letter.sender, letter.recipients), ("", ["z@x.example"]))
         self.assertTrue(letter.message_id.endswith("@host.example>"))
         self.assertEqual(parsed(letter)["To"], "a@x.example, b@x.example")
+        letter = write(request(**lists, envelope={"to": "z@x.example"}, text="x"), around(), [])
+        self.assertEqual((letter.sender, letter.recipients), ("ann@corp.example", ["z@x.example"]))
 
     def test_no_recipient(self) -> None:
         """A message for nobody is refused at once, a forward without recipients too."""
