@@ -63,7 +63,7 @@ async def bounded(clock: IReactorTime, seconds: float, work: Awaitable[T], what:
     except Exception as error:
         if expired and not answer.unwanted:
             cause = None if isinstance(error, CancelledError) else error
-            raise TimedOut(f"{what} took longer than {seconds:g} seconds") from cause
+            raise TimedOut(f"{what} took longer than {round(seconds, 1) or seconds:g} seconds") from cause
         raise
     finally:
         if timer.active():

@@ -43,6 +43,14 @@ class BoundedTests(SynchronousTestCase):
         self.assertEqual(str(error), "The greeting took longer than 5 seconds")
         self.assertTrue(self.work.called)
 
+    def test_told_round(self) -> None:
+        """The time that is told is rounded as a person would."""
+        for seconds, told in ((9.99987, "10"), (59.9512, "60"), (7199.98, "7200"), (2.5, "2.5"), (0.02, "0.02")):
+            waiting = Deferred.fromCoroutine(bounded(self.clock, seconds, Deferred()))
+            self.clock.advance(seconds + 0.1)
+            error = self.failureResultOf(waiting, TimedOut).value
+            self.assertEqual(str(error), f"The request took longer than {told} seconds")
+
     def test_late_reply_is_dropped(self) -> None:
         """What arrives after the deadline disturbs nobody."""
         self.failureResultOf(self.after(self.bounded()), TimedOut)
