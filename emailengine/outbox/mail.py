@@ -25,8 +25,9 @@ class Mail(Record, kw_only=True):
     """
     One message of the outbox; times are seconds since 1970.
 
-    `attempts` is how often sending is tried at most. `copy` None leaves it to the rule whether there is a Sent copy.
-    `first_error` is what went wrong first.
+    `attempts` is how often sending is tried at most, `made` how often it was, as far as the outcome is known: an
+    attempt that a stop, a crash or a lost lease cut short counts for nothing. `copy` None leaves it to the rule whether
+    there is a Sent copy. `first_error` is what went wrong first.
     """
 
     account: str
@@ -39,6 +40,7 @@ class Mail(Record, kw_only=True):
     created: float
     scheduled: float
     attempts: int
+    made: int = 0
     idempotency_key: str | None = None
     copy: bool | None = None
     sent_mail_path: str | None = None
@@ -47,9 +49,10 @@ class Mail(Record, kw_only=True):
 
 
 class Failure(Record, kw_only=True):
-    """Why attempt number `attempt` failed, as the queue keeps it with the job."""
+    """Why attempt number `attempt`, which was made under claim number `claim`, failed: kept with the job."""
 
     attempt: int
+    claim: int = 0
     message: str
     code: str | None = None
     reply_code: int | None = None
@@ -90,6 +93,6 @@ def read_failure(error: bytes | None) -> Failure | None:
         return None
 
 
-def mark_of(attempt: int) -> str:
-    """What is noted at a job when attempt number `attempt` is about to send the final dot."""
-    return f"dot:{attempt}"
+def mark_of(claim: int) -> str:
+    """What is noted at a job when who claimed it under that number is about to send the final dot."""
+    return f"dot:{claim}"

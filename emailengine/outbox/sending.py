@@ -89,14 +89,14 @@ class Sending:
         if job.mark is None:
             return
         failure = read_failure(job.error)
-        if failure is not None and job.mark == mark_of(failure.attempt):
+        if failure is not None and job.mark == mark_of(failure.claim or failure.attempt):
             return  # that attempt's outcome is known
         log.warn(
             "message {id} may be delivered twice: an earlier attempt was cut off after its final dot",
             id=job.id,
             account=mail.account,
             message_id=mail.message_id,
-            attempt=job.attempt,
+            attempt=mail.made + 1,
         )
 
     async def _send(self, job: Job, mail: Mail, account: Account) -> SmtpResult:
@@ -120,7 +120,7 @@ class Sending:
 
     async def _sent(self, job: Job, mail: Mail, account: Account, result: SmtpResult) -> None:
         now = self.now()
-        say = telling.sent(mail, job.id, job.attempt, now, result)
+        say = telling.sent(mail, job.id, mail.made + 1, now, result)
         puts = self._follow_ups(job, mail, account, now)
         keep = int(self.settings.value("queueKeep", 0) or 0)
         record = encode(mail) if keep else b""
@@ -168,30 +168,36 @@ class Sending:
     async def _failed(self, job: Job, mail: Mail, account: Account, error: EmailEngineError) -> None:
         now = self.now()
         fault = describe(error)
-        verdict = judge(error, job.attempt, mail.attempts, now, self.random)
+        attempt = mail.made + 1
+        verdict = judge(error, attempt, mail.attempts, now, self.random)
         log.info(
             "message {id} was not sent: {reason}",
             id=job.id,
             account=mail.account,
             reason=fault.message,
-            attempt=job.attempt,
+            attempt=attempt,
             again=isinstance(verdict, Again),
         )
-        if mail.first_error is None:
-            mail = msgspec.structs.replace(mail, first_error=fault.message)
+        mail = msgspec.structs.replace(mail, made=attempt, first_error=mail.first_error or fault.message)
         failure = encode(
-            Failure(attempt=job.attempt, message=fault.message, code=fault.code, reply_code=fault.reply_code)
+            Failure(
+                attempt=attempt,
+                claim=job.attempt,
+                message=fault.message,
+                code=fault.code,
+                reply_code=fault.reply_code,
+            )
         )
         # an attempt that failed on our side of the wire says nothing of the server
         reached = not isinstance(error, (NotFound, Busy, StoreUnavailable, StoreRefused))
         says = []
         if reached:
-            says.append((mail.account, telling.delivery_error(mail, job.id, job.attempt, now, fault, verdict)))
+            says.append((mail.account, telling.delivery_error(mail, job.id, attempt, now, fault, verdict)))
         if isinstance(verdict, Again):
             at = verdict.at
             ours = await settle(self.clock, lambda: self.queue.again(job, at, failure, data=encode(mail), says=says))
         else:
-            says.append((mail.account, telling.failed(mail, job.id, job.attempt, now)))
+            says.append((mail.account, telling.failed(mail, job.id, attempt, now)))
             ours = await settle(self.clock, lambda: self.queue.fail(job, failure, says=says, keep=FAILED_KEPT))
         if ours and says:
             self.said(mail.account)
