@@ -46,10 +46,11 @@ class BoundedTests(SynchronousTestCase):
     def test_told_round(self) -> None:
         """The time that is told is rounded as a person would."""
         for seconds, told in ((9.99987, "10"), (59.9512, "60"), (7199.98, "7200"), (2.5, "2.5"), (0.02, "0.02")):
-            waiting = Deferred.fromCoroutine(bounded(self.clock, seconds, Deferred()))
+            self.work = Deferred()
+            waiting = self.bounded(seconds)
             self.clock.advance(seconds + 0.1)
             error = self.failureResultOf(waiting, TimedOut).value
-            self.assertEqual(str(error), f"The request took longer than {told} seconds")
+            self.assertEqual(str(error), f"The greeting took longer than {told} seconds")
 
     def test_late_reply_is_dropped(self) -> None:
         """What arrives after the deadline disturbs nobody."""
