@@ -15,6 +15,7 @@ from emailengine.accounts.shaping import shape_detail
 from emailengine.accounts.verbs.entering import Verb
 from emailengine.accounts.verbs.reading import ReadMessage, TextWish, join_texts, parts_of
 from emailengine.core import metrics
+from emailengine.core.clock import wall
 from emailengine.core.deadline import Deadline
 from emailengine.core.delays import Delays
 from emailengine.core.flag import Flag
@@ -25,11 +26,12 @@ from emailengine.errors import (
     AccountUnavailable,
     Busy,
     EmailEngineError,
-    NotFound,
+    MessageNotFound,
     StoreRefused,
     StoreUnavailable,
 )
 from emailengine.model.account import AccountSettings
+from emailengine.model.dates import parse_iso
 from emailengine.model.event import EventName, Say
 from emailengine.model.message import MessageDetail
 from emailengine.webhooks import payload
@@ -47,6 +49,13 @@ _READY = frozenset(("syncing", "connected"))
 _AWAY = Delays(first=1.0, factor=2.0, cap=30.0)
 _UNUSABLE = 30.0  # seconds before an account that should have told that it is usable is asked again
 _SOON = 1.0
+_MISSING = (1.0, 1.7, 2.89)
+"""Seconds before each further look for a message that is not found.
+
+A server may name a message before it gives it. It has had that time when the event is as old as all of these together,
+so whatever was said before or meanwhile is not looked for again: of many that are gone only the first ones are waited
+for, and what follows them keeps its place without being held up for long.
+"""
 
 
 class Account(Protocol):
@@ -128,16 +137,17 @@ class Reading:
     settings: Settings
     clock: IReactorTime
     random: Callable[[], float]
+    now: Callable[[], float] = wall
     _places: KeyedGate = field(factory=lambda: KeyedGate(_READS, _READS_A_HOST))
 
     async def read(self, account: str, say: Say, heard: Flag) -> Told | None:
         """
         A new message, read as soon as its account can; `heard` is raised when that may have changed.
 
-        None when the account is deleted meanwhile. A message that is gone by now is told as messageMissing, and one
-        that cannot be read for some other reason, `TRIES` times, without its content.
+        None when the account is deleted meanwhile. A message that is still not found some seconds after it was said is
+        told as messageMissing, and one that cannot be read for some other reason, `TRIES` times, without its content.
         """
-        failures = 0
+        failures = missed = 0
         while True:
             heard.clear()
             actor = account_of(self.accounts, account, say)
@@ -152,11 +162,20 @@ class Reading:
                 async with self._places.of(_server(actor)):
                     verb = ReadMessage(say.folder or 0, say.uid or 0, policy.wish, self.clock)
                     detail = await actor.ask(verb, Deadline.after(self.clock, PATIENCE))
-                return told_of(say, detail, policy)
+                told = told_of(say, detail, policy)
+                if missed:
+                    told.data.update(payload.missing(_MISSING[:missed]))
+                return told
             except CancelledError:
                 raise
-            except NotFound:
-                return Told("messageMissing", place_of(say), payload.missing_message(say))
+            except MessageNotFound:
+                if missed == len(_MISSING) or self._had_time(say):
+                    return Told("messageMissing", place_of(say), payload.missing_message(say, _MISSING))
+                await pause(self.clock, _MISSING[missed])
+                missed += 1
+                continue
+            except AccountNotFound:
+                return None
             except AccountUnavailable as error:
                 # one that was stopped may keep its state, and there may be none or another in its place
                 usable = actor.state in _READY or error.code == "Stopped"
@@ -174,6 +193,13 @@ class Reading:
                 metrics.announcements_failed.inc()
                 return told_bare(say)
             await pause(self.clock, _AWAY.delay(failures - 1, self.random))
+
+    def _had_time(self, say: Say) -> bool:
+        """Whether it was said so long ago that the message would be there."""
+        try:
+            return self.now() - parse_iso(say.date) >= sum(_MISSING)
+        except ValueError:
+            return True
 
     async def _wait(self, heard: Flag, seconds: float) -> None:
         """Wait until something is heard, or so long."""

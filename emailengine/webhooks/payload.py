@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -75,9 +75,14 @@ def bare_message(say: Say) -> dict[str, Any]:
     return told | {"seemsLikeNew": say.special_use != "\\Sent"}
 
 
-def missing_message(say: Say) -> dict[str, Any]:
+def missing_message(say: Say, delays: Sequence[float]) -> dict[str, Any]:
     """The `data` of messageMissing, in place of messageNew: it was there when it was indexed, and is gone."""
-    return {"id": _id(say), "uid": say.uid, "missingRetries": 0, "missingDelay": 0}
+    return {"id": _id(say), "uid": say.uid} | missing(delays)
+
+
+def missing(delays: Sequence[float]) -> dict[str, int]:
+    """How often a message was looked for again, after these delays."""
+    return {"missingRetries": len(delays), "missingDelay": round(1000 * sum(delays))}
 
 
 def _id(say: Say) -> str:

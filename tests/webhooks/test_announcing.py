@@ -13,8 +13,10 @@ from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from emailengine.accounts.fresh import FreshMessage
 from emailengine.accounts.shaping import sort_leaves
 from emailengine.accounts.verbs.reading import ReadMessage
+from emailengine.core.clock import wall
 from emailengine.errors import AccountUnavailable, ConnectionLost, MessageNotFound
 from emailengine.model.account import HeaderField
+from emailengine.model.dates import iso
 from emailengine.model.event import Say
 from emailengine.model.message import MessageDetail
 from emailengine.webhooks.announcing import Announcer
@@ -182,7 +184,7 @@ class AnnouncerTests(StoreCase):
         self.assertEqual(await self.told("quick"), [("messageNew", 2)])
 
     async def test_gone_meanwhile(self) -> None:
-        """A message that is gone is told as missing, and its deletion afterwards."""
+        """A message that is gone is told as missing, at once where it was said long ago; and its deletion afterwards."""
         actor = self.everybody.get("a")
 
         def read(verb: Any) -> MessageDetail:
@@ -194,6 +196,36 @@ class AnnouncerTests(StoreCase):
         says = [message("messageNew", 1), message("messageNew", 2), message("messageDeleted", 1, data={"uid": 1})]
         await self.said(self.announcer(), "a", *says)
         self.assertEqual(await self.told(), [("messageMissing", 1), ("messageNew", 2), ("messageDeleted", 1)])
+
+    async def test_missing_for_now(self) -> None:
+        """A message that is not found is looked for three times more, and what follows it waits so long."""
+        clock = Clock()
+        actor = self.everybody.get("a")
+
+        def read(verb: Any) -> MessageDetail:
+            if verb.uid == 1 or len(actor.asked) == 5:
+                raise MessageNotFound("gone")
+            return found(verb)
+
+        actor.read = read
+        says = [message("messageNew", uid) for uid in (1, 2)]
+        for say in says:
+            say.date = iso(wall() + 60)  # said just now, however long the test takes
+        await self.said(self.announcer(clock=clock), "a", *says)
+        for tries, delay in ((1, 1.0), (2, 1.7), (3, 2.89), (5, 1.0)):
+            while len(actor.asked) < tries:
+                await turn()
+            clock.advance(delay - 0.01)
+            await turn()
+            self.assertEqual(len(actor.asked), tries)
+            clock.advance(0.02)
+        await self.silent()
+        (_, missing), (_, late) = await self.jobs()
+        self.assertEqual(missing["event"], "messageMissing")
+        self.assertEqual((missing["data"]["missingRetries"], missing["data"]["missingDelay"]), (3, 5590))
+        self.assertEqual((late["event"], late["data"]["missingRetries"]), ("messageNew", 1))
+        self.assertEqual((late["data"]["missingDelay"], late["data"]["subject"]), (1000, "Number 2"))
+        self.assertEqual(actor.asked, [1, 1, 1, 1, 2, 2])
 
     async def test_unreadable(self) -> None:
         """A message that cannot be read again and again is told without its content, and the next ones follow."""

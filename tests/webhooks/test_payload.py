@@ -109,7 +109,8 @@ class PayloadTests(SynchronousTestCase):
     def test_without_content(self) -> None:
         """A message that is gone, or that nobody can read, has its id at least."""
         self.assertEqual(
-            missing_message(INBOX), {"id": "AAAAAwAAAFI", "uid": 82, "missingRetries": 0, "missingDelay": 0}
+            missing_message(INBOX, (1.0, 1.7, 2.89)),
+            {"id": "AAAAAwAAAFI", "uid": 82, "missingRetries": 3, "missingDelay": 5590},
         )
         self.assertEqual(
             bare_message(INBOX),
