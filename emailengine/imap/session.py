@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from emailengine.core.deadline import bounded
+from emailengine.core.turns import Turns
 from emailengine.errors import EmailEngineError, MessageNotFound, ProtocolFault, ServerRefused, TimedOut
 from emailengine.imap.commands.append import Append
 from emailengine.imap.commands.auth import Logout
@@ -319,7 +320,8 @@ class Session:
 
     async def search(self, criterion: Sequence[Piece]) -> UidSet:
         """The UIDs of the messages that meet a criterion made by `wire.imap.search`."""
-        return await self._connection.run(SearchUids(criterion, esearch="ESEARCH" in self.capabilities))
+        found = await self._connection.run(SearchUids(criterion, esearch="ESEARCH" in self.capabilities))
+        return await found.joined(Turns(self._clock))
 
     async def store(self, uids: UidSet, mode: Literal["", "+", "-"], flags: Sequence[str]) -> None:
         """Set the flags of messages (""), or add to them ("+") or take from them ("-"). The new ones come as news."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from emailengine.core.turns import Turns
 from emailengine.errors import ConnectionLost, EmailEngineError, MessageNotFound, ServerRefused
+from emailengine.imap.commands.search import SearchUids
 from emailengine.imap.session import Appended, Selected
 from emailengine.wire.imap import search
-from emailengine.wire.imap.responses import Exists, Expunge, Fetch, Status, Vanished
+from emailengine.wire.imap.responses import ESearch, Exists, Expunge, Fetch, Search, Status, Tagged, Vanished
 from emailengine.wire.imap.uidset import UidSet
 from tests.imap.peer import MODERN, opened
 
@@ -21,6 +26,20 @@ _SELECTED = (
     "* FLAGS (\\Seen)\n* 3 EXISTS\n* 0 RECENT\n* OK [UNSEEN 1] x\n* OK [UIDVALIDITY 7] x\n* OK [UIDNEXT 12] x\n"
     "* OK [HIGHESTMODSEQ 99] x\n* OK [PERMANENTFLAGS (\\Seen \\*)] x\n. OK [READ-WRITE] done"
 )
+
+
+class Ticking(Clock):
+    """Time goes on by itself, so that every turn is soon used up; counts them."""
+
+    turns = 0
+
+    def seconds(self) -> float:
+        self.rightNow += 0.01
+        return super().seconds()
+
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object, **kw: object) -> IDelayedCall:
+        self.turns += 1
+        return super().callLater(delay, callable, *args, **kw)
 
 
 class SessionCase(SynchronousTestCase):
@@ -317,6 +336,33 @@ class FetchTests(SessionCase):
             ("UID SEARCH CHARSET UTF-8 SUBJECT {2+}\r\nü", "* SEARCH 9 4\n* SEARCH 5\n. OK"),
         )
         self.assertEqual(str(found), "4:5,9")
+
+    @given(st.lists(st.lists(st.integers(1, 60)), max_size=4))
+    def test_search_lines(self, lines: list[list[int]]) -> None:
+        """Numbers in any order, repeated, over any number of responses are one set; so are sets beside them."""
+        command = SearchUids(search.EVERY, esearch=False)
+        for line in lines:
+            command.take(Search(line))
+        command.take(ESearch(all=UidSet.parse("30:40")))
+        found = command.result(Tagged(b"1", "OK", None, ""))
+        joined = Deferred.fromCoroutine(found.joined(Turns(self.clock)))
+        self.assertEqual(
+            self.successResultOf(joined), UidSet.of([*range(30, 41), *(one for line in lines for one in line)])
+        )
+
+    def test_long_search(self) -> None:
+        """A hundred thousand numbers become a set in turns, also in no order and cut inside of a range."""
+        ticking = Ticking()
+        numbers = [one for one in range(100_000, 0, -1) if one % 40_000]
+        command = SearchUids(search.EVERY, esearch=False)
+        for start in range(0, len(numbers), 30_000):
+            command.take(Search(numbers[start : start + 30_000]))
+        found = command.result(Tagged(b"1", "OK", None, ""))
+        joined = Deferred.fromCoroutine(found.joined(Turns(ticking)))
+        self.assertNoResult(joined)
+        ticking.pump([0.01] * 20)
+        self.assertEqual(str(self.successResultOf(joined)), "1:39999,40001:79999,80001:100000")
+        self.assertGreaterEqual(ticking.turns, 8)
 
 
 class ChangeTests(SessionCase):
