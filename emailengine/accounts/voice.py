@@ -33,6 +33,7 @@ class Voice:
             event_id=event_id(self.account, self.generation, event, occasion),
             event=event,
             date=iso(wall()),
+            generation=self.generation,
             data=data,
         )
 
@@ -42,6 +43,7 @@ class Voice:
             event_id=event_id(self.account, self.generation, "mailboxDeleted", folder.path, self.origin()),
             event="mailboxDeleted",
             date=iso(wall()),
+            generation=self.generation,
             path=folder.path,
             special_use=folder.special_use,
             data=folder_data(folder),
