@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Awaitable, Callable
 
 from attrs import define, field
@@ -17,6 +18,7 @@ from emailengine.core.tasks import Tasks
 from emailengine.core.turns import pause
 from emailengine.errors import StoreRefused, StoreUnavailable, TimedOut
 from emailengine.outbox.mail import Failure, encode
+from emailengine.store.lease import Lease
 from emailengine.store.queue import Job, Queue, Wait
 
 log = Logger()
@@ -26,6 +28,11 @@ _SETTLING = 0.2  # the same for the outcome of a job: it must get there before i
 _REFUSED = 5.0  # and when Redis refuses it, for want of memory perhaps
 _BROKEN_DELAY = 60.0
 _BROKEN_MOST = 10  # attempts at a job that our own faults end
+_LARGE = 1024 * 1024
+"""Bytes of a body after which the collector looks at what is young.
+
+An exception that was awaited is in a cycle with its frames, and these hold the body until then.
+"""
 
 
 @define(kw_only=True, eq=False)
@@ -125,11 +132,22 @@ class Workers(Service):
                 timer.cancel()
 
     def _start(self, job: Job) -> None:
+        large = len(job.body or b"") > _LARGE
         over = self._working.start("work", self._attend(job))
-        keeping = self._working.start("keep", self._keep(job, over))
+        if over.called:
+            return
+        id = job.id
+
+        def lost() -> None:
+            log.warn("{queue}: the lease of job {id} was lost", queue=self.name, id=id)
+            over.cancel()
+
+        lease = Lease(self.clock, self._working, self.queue, job, self.lease, lost)
 
         def ended(result: object) -> object:
-            keeping.cancel()
+            lease.end()
+            if large:
+                gc.collect(1)
             return result
 
         over.addBoth(ended)
@@ -146,18 +164,6 @@ class Workers(Service):
         finally:
             self._gate.release()
             self.queue.woken.raise_()  # the lane and its group are free again
-
-    async def _keep(self, job: Job, over: Deferred[None]) -> None:
-        while True:
-            await pause(self.clock, self.lease / 3)
-            try:
-                held = await self.queue.keep(job, self.lease)
-            except (StoreUnavailable, StoreRefused):
-                continue  # it may still be ours; the next answer tells
-            if not held:
-                log.warn("{queue}: the lease of job {id} was lost", queue=self.name, id=job.id)
-                over.cancel()
-                return
 
     async def _give_back(self, job: Job) -> None:
         try:

@@ -24,6 +24,7 @@ from emailengine.core.tasks import Tasks
 from emailengine.core.turns import pause
 from emailengine.errors import AccountNotFound, EmailEngineError, StoreRefused, StoreUnavailable, TimedOut
 from emailengine.outward.http import Response
+from emailengine.store.lease import Lease
 from emailengine.store.queue import Job, Queue, Wait
 from emailengine.webhooks import delivery
 from emailengine.webhooks.circuit import Backlog, Circuits, Go, PutOff
@@ -256,7 +257,12 @@ class Deliverer(Service):
         url, headers = compose(target.url, target.headers, facts, body, secret=secret, user_agent=self._user_agent)
         began = self._clock.seconds()
         posting = Deferred.fromCoroutine(self._http.post(url, body, headers, timeout=self._timeout, limit=_ANSWER))
-        keeping = self._tasks.start("keep", self._keep(attempt, posting))
+
+        def lost() -> None:
+            attempt.lost = True
+            posting.cancel()
+
+        lease = Lease(self._clock, self._tasks, self._queue, job, self._lease, lost)
         try:
             return await posting
         except CancelledError:
@@ -266,21 +272,8 @@ class Deliverer(Service):
         except EmailEngineError as error:
             return error
         finally:
-            keeping.cancel()
+            lease.end()
             metrics.webhook_req.observe(1000 * (self._clock.seconds() - began))
-
-    async def _keep(self, attempt: _Attempt, posting: Deferred[Response]) -> None:
-        """Keep the lease up, and end the request when the job has become somebody else's."""
-        while True:
-            await pause(self._clock, self._lease / 3)
-            try:
-                kept = await self._queue.keep(attempt.job, self._lease)
-            except (StoreUnavailable, StoreRefused):
-                continue
-            if not kept:
-                attempt.lost = True
-                posting.cancel()
-                return
 
     async def _settle(self, attempt: _Attempt, url: str, permit: Go, outcome: Response | EmailEngineError) -> bool:
         """Write down what came of an attempt."""

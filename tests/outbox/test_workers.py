@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -164,6 +166,28 @@ class WorkersTests(RedisCase):
             self.changed.clear()
             await self.changed.wait()
         self.assertEqual((self.began, ended), (["one"], ["one"]))
+
+    async def test_freed(self) -> None:
+        """A job that was worked on, with its body, is gone without the collector; so it is after its lease was kept."""
+        jobs: list[weakref.ref[Job]] = []
+
+        async def work(job: Job) -> None:
+            jobs.append(weakref.ref(job))
+            await self.hold(job)
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        workers = self.workers(work, lease=0.06)
+        await self.put("one")
+        await self.until(1)
+        began = time.monotonic()
+        while time.monotonic() < began + 0.1:
+            await self.redis.call("PING")
+        self.holding.raise_()
+        await self.put("two", lane="bo")
+        await self.until(2)
+        await workers.stopService()
+        self.assertEqual([job() for job in jobs], [None, None])
 
 
 class SettleTests(SynchronousTestCase):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from attrs import define
 from twisted.internet.defer import Deferred
 
 from emailengine.core.clock import wall
@@ -14,7 +17,7 @@ from emailengine.model.event import EventName
 from emailengine.net.egress import Egress
 from emailengine.net.tls import Contexts
 from emailengine.outward.http import HttpClient
-from emailengine.store.queue import NewJob
+from emailengine.store.queue import Job, NewJob, Queue, Wait
 from emailengine.webhooks import delivery
 from emailengine.webhooks.announcing import Announcer
 from emailengine.webhooks.circuit import LANES, Backlog
@@ -98,6 +101,31 @@ class DelivererTests(StoreCase, WebCase):
             ):
                 return listed
             await turn()
+
+    async def test_freed(self) -> None:
+        """A job that was delivered, with its body, is gone without the collector."""
+        jobs: list[weakref.ref[Job]] = []
+
+        @define(kw_only=True, eq=False)
+        class Watched(Queue):
+            async def claim(self, *, lease: float, per_group: int) -> Job | Wait:
+                claimed = await super(Watched, self).claim(lease=lease, per_group=per_group)
+                if isinstance(claimed, Job):
+                    jobs.append(weakref.ref(claimed))
+                return claimed
+
+        self.queue = Watched(redis=self.redis, keys=self.keys, name=QUEUE, ordered=True)
+        hook, port = self.hook()
+        self.target(port)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        deliverer = self.deliverer()
+        for number in (1, 2):
+            await self.put("a", number)
+        await hook.count(2)
+        await self.empty()
+        await deliverer.stopService()
+        self.assertEqual([job() for job in jobs], [None, None])
 
     async def test_delivery(self) -> None:
         """A job is posted with its headers and signature, and nothing of it stays."""
