@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from itertools import islice
 from typing import Final, Protocol
 
 from attrs import define, field
@@ -190,16 +191,19 @@ _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", re
 _END = re.compile(rb"^\r?\n", re.MULTILINE)
 
 
-def parse_headers(raw: bytes) -> list[tuple[str, str]]:
+def parse_headers(raw: bytes, *, longest: int = 256 * 1024, most: int = 2000) -> list[tuple[str, str]]:
     """
     The fields of a header block in order: lower-case name, decoded value.
 
-    Stops at the first empty line; lines that are no field (an mbox `From `, garbage) are skipped.
+    Stops at the first empty line; lines that are no field (an mbox `From `, garbage) are skipped. What lies beyond
+    the first `longest` octets or `most` fields is left out, a field that goes on there is cut: nobody writes such a
+    header but to keep its readers busy.
     """
+    raw = raw[:longest]
     end = _END.search(raw)
     if end is not None:
         raw = raw[: end.start()]
-    return [(name.decode("ascii").lower(), decode_header(value)) for name, value in _FIELD.findall(raw)]
+    return [(match[1].decode("ascii").lower(), decode_header(match[2])) for match in islice(_FIELD.finditer(raw), most)]
 
 
 @define

@@ -109,6 +109,14 @@ class HeaderBlockTests(SynchronousTestCase):
         self.assertEqual(decode.parse_headers(b"\r\nA: 1\r\n"), [])
         self.assertEqual(decode.parse_headers(b""), [])
 
+    def test_long_headers(self) -> None:
+        """Of a header longer than any that is meant, only the beginning is read."""
+        found = decode.parse_headers(b"A: 1\r\nB: " + b"x" * 2**20 + b"\r\nC: 3\r\n")
+        self.assertEqual([name for name, _ in found], ["a", "b"])
+        self.assertEqual(found[1][1], "x" * (256 * 1024 - 9))
+        self.assertEqual(len(decode.parse_headers(b"A: 1\r\n" * 2**17)), 2000)
+        self.assertEqual(decode.parse_headers(b"A: 1\r\nB: 23\r\nC: 4", longest=10), [("a", "1"), ("b", "2")])
+
     def test_strip_bcc(self) -> None:
         """Bcc fields go with their folds; the body and all else stays."""
         self.assertEqual(
