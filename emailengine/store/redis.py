@@ -471,7 +471,7 @@ class Redis(Service):
         replies: list[Any] = await conn.send_many(commands)
         for reply in replies:
             if isinstance(reply, EmailEngineError):
-                raise reply
+                raise type(reply)(reply.message)  # as in `_call`
         return replies
 
     async def script(
@@ -496,7 +496,8 @@ class Redis(Service):
         conn = link.live or await self._connection(link)
         reply = await conn.execute_command(*arguments)
         if isinstance(reply, EmailEngineError):
-            raise reply
+            # not this one: frames on the way hold it, and it would hold them, and with this one the arguments
+            raise type(reply)(reply.message)
         return reply
 
     async def _connection(self, link: _Link) -> Any:

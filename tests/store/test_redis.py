@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Coroutine
 from typing import Any, cast
 
 from twisted.internet import reactor
@@ -162,6 +165,23 @@ class CallTests(RedisCase):
         ]
         await self.assertFailure(calls[0], StoreRefused)
         self.assertEqual(await calls[1], b"x")
+
+    async def test_errors_are_freed(self) -> None:
+        """An error reply is gone, with what was sent, as soon as its caller has dealt with it: without the collector."""
+        await self.redis.call("SET", self.keys.version(), "x")
+
+        async def refused(work: Coroutine[Any, Any, Any]) -> weakref.ref[StoreRefused]:
+            try:
+                await work
+            except StoreRefused as error:
+                return weakref.ref(error)
+            raise AssertionError("it worked")
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        command = ("INCR", self.keys.version())
+        self.assertIsNone((await refused(self.redis.call(*command)))())
+        self.assertIsNone((await refused(self.redis.many([("PING",), command])))())
 
     async def test_many(self) -> None:
         """Several commands run in one go, also those behind one that fails; the error comes afterwards."""
