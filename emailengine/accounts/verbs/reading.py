@@ -18,7 +18,7 @@ from emailengine.model.message import MessageDetail
 from emailengine.wire.imap.body import Part
 from emailengine.wire.imap.fetch import Fetched
 from emailengine.wire.imap.uidset import UidSet
-from emailengine.wire.mime.decode import decode_text
+from emailengine.wire.mime.decode import decode_text_steps
 
 PLAIN = "plain"
 HTML = "html"
@@ -137,12 +137,21 @@ async def join_texts(sections: dict[str, bytes | None], leaves: Leaves, wish: Te
     turns = Turns(clock)
     has_more = False
 
+    async def decode(data: bytes, part: Part) -> str:
+        steps = decode_text_steps(data, part.encoding, part.params.get("charset"))
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return str(end.value)
+            await turns.breathe()
+
     async def join(parts: Sequence[Part]) -> str | None:
         nonlocal has_more
         texts = []
         for part in parts:
             data = sections.get(f"BODY[{part.number}]") or b""
-            texts.append(decode_text(data, part.encoding, part.params.get("charset")))
+            texts.append(await decode(data, part))
             has_more = has_more or _cut(part, wish)
             await turns.breathe()
         if not parts:

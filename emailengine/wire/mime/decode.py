@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Generator
 from itertools import islice
 from typing import Final, Protocol
 
@@ -181,10 +182,33 @@ def decode_text(data: bytes, encoding: str | None, charset: str | None) -> str:
 
     Never raises; `charsets.decode` says what happens to a charset that is unknown or wrong.
     """
-    text = charsets.decode(decode_bytes(data, encoding), charset)
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text.removeprefix("\ufeff")
+    return _lines(charsets.decode(decode_bytes(data, encoding), charset)).removeprefix("\ufeff")
+
+
+def decode_text_steps(
+    data: bytes, encoding: str | None, charset: str | None, *, size: int = 256 * 1024
+) -> Generator[None, None, str]:
+    """
+    `decode_text` in steps of a few milliseconds, for long texts: the text is what the generator returns.
+
+    It yields nothing; whoever runs it may do something else between two steps.
+    """
+    decoder = stream(encoding)
+    if len(data) > size and not isinstance(decoder, IdentityStream):
+        pieces = []
+        for start in range(0, len(data), size):
+            pieces.append(decoder.feed(data[start : start + size]))
+            yield
+        octets = b"".join([*pieces, decoder.finish()])
+    else:
+        octets = decoder.feed(data) + decoder.finish()
+    text = yield from charsets.decode_steps(octets, charset, size)
+    yield
+    return _lines(text).removeprefix("\ufeff")
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", re.MULTILINE)

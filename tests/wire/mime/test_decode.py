@@ -92,6 +92,44 @@ class TextTests(SynchronousTestCase):
         """Any octets give text."""
         self.assertNotIn("\r", decode.decode_text(data, encoding, "utf-8"))
 
+    @given(
+        st.binary(max_size=60)
+        | st.text(alphabet="aé日本Ж\r\n =+~{", max_size=60).flatmap(
+            lambda text: st.sampled_from(
+                [text.encode(name, "replace") for name in ("utf-8", "gb18030", "iso2022_jp", "hz", "utf-16", "cp932")]
+            )
+        ),
+        st.sampled_from(["7bit", "base64", "quoted-printable", "x-uuencode"]),
+        st.sampled_from(
+            [None, "utf-8", "gb2312", "iso-2022-jp", "hz", "utf-16", "shift_jis", "euc-kr", "big5", "latin1", "koi8-r"]
+        ),
+        st.integers(1, 20),
+    )
+    def test_steps(self, data: bytes, encoding: str, charset: str | None, size: int) -> None:
+        """In steps, whatever their size, a text is the same as at once."""
+        forms = [data, data[:-1], base64.encodebytes(data), quopri.encodestring(data, quotetabs=True)]
+        for octets in forms:
+            self.assertEqual(at_end(octets, encoding, charset, size)[0], decode.decode_text(octets, encoding, charset))
+
+    def test_step_count(self) -> None:
+        """A long text takes a step for each slice of it, out of its encoding and out of its charset."""
+        data = base64.encodebytes("日本語".encode() * 100)
+        text, steps = at_end(data, "base64", "utf-8", 100)
+        self.assertEqual(text, "日本語" * 100)
+        self.assertGreaterEqual(steps, len(data) // 100 + 9)
+
+
+def at_end(data: bytes, encoding: str | None, charset: str | None, size: int) -> tuple[str, int]:
+    """The text, and the number of steps it took."""
+    steps = decode.decode_text_steps(data, encoding, charset, size=size)
+    count = 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value, count
+        count += 1
+
 
 class HeaderBlockTests(SynchronousTestCase):
     MESSAGE = (
