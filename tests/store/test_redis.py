@@ -17,8 +17,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from emailengine.core.turns import pause
 from emailengine.errors import ConfigurationInvalid, StartupFailed, StoreRefused, StoreUnavailable
-from emailengine.store.redis import CALL, UNANSWERED, Redis, _pack, _pieces, _Protocol, parse_url
-from tests.redis_server import RedisCase
+from emailengine.store.link import CALL, UNANSWERED, Connection, _pack, _pieces, parse_url
+from emailengine.store.redis import Redis
+from tests.redis_server import RedisCase, redis_url
 
 
 class AddressTests(SynchronousTestCase):
@@ -74,7 +75,7 @@ class DeadlineTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1e6)
-        self.protocol: Any = _Protocol(None)
+        self.protocol: Any = Connection(None)
         self.protocol.clock = self.clock
         self.protocol.makeConnection(_Wire(self.protocol))
 
@@ -312,6 +313,11 @@ class ReadyTests(TestCase):
         except StartupFailed as error:
             return error.message
         raise AssertionError("it started")
+
+    async def test_refused_database(self) -> None:
+        """A database that Redis does not have ends the start, and is not quietly another one."""
+        told = await self._refusal(redis_url() + "?db=9999")
+        self.assertIn("Redis refuses us", told)
 
     async def test_refused_login(self) -> None:
         """A password that Redis does not want ends the start with Redis' own words."""

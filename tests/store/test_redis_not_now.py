@@ -10,16 +10,17 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from emailengine.errors import StoreRefused, StoreUnavailable
-from emailengine.store.redis import _Protocol
+from emailengine.store.link import Connection
 from tests.redis_server import RedisCase
 
 
 class ReplyTests(SynchronousTestCase):
     def test_kinds(self) -> None:
         """Reading its data and being held up by a script pass; every other error reply is a refusal."""
-        protocol: Any = _Protocol(None)
+        protocol: Any = Connection(None)
         protocol.clock = Clock()
         protocol.connected = 1
+        protocol._ready = True
         protocol.transport = StringTransport()
         for reply, kind in (
             (b"LOADING Redis is loading the dataset in memory", StoreUnavailable),
