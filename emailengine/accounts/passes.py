@@ -265,13 +265,26 @@ class Pass:
         expected = self._selected.exists - position.count
         if expected > SLICE and not position.todo:
             there = await self.session.search(search.uid(f"{start}:{MAX_UID}"))
-            parts = list((there - UidSet.of_range(1, start - 1)).slices(SLICE))
-            self._steps.extendleft(self._reader(part) for part in reversed(parts))
+            parts = (there - UidSet.of_range(1, start - 1)).slices(SLICE)
+            self._steps.appendleft(self._one_after_the_other(parts, self._read_many))
             return
         await self._read_part(UidSet.of_range(start, MAX_UID), few=expected <= FEW)
 
-    def _reader(self, part: UidSet) -> Callable[[], Awaitable[None]]:
-        return lambda: self._read_part(part, few=False)
+    async def _read_many(self, part: UidSet) -> None:
+        await self._read_part(part, few=False)
+
+    def _one_after_the_other(
+        self, parts: Iterator[UidSet], do: Callable[[UidSet], Awaitable[None]]
+    ) -> Callable[[], Awaitable[None]]:
+        """A step for each part. They are not listed beforehand: a server may claim millions of them."""
+
+        async def step() -> None:
+            part = next(parts, None)
+            if part is not None:
+                self._steps.appendleft(step)
+                await do(part)
+
+        return step
 
     async def _read_part(self, part: UidSet, *, few: bool) -> None:
         extra = list(self.arrivals.items()) if few else []
@@ -366,14 +379,11 @@ class Pass:
         self.folder.compared = self.ledger.clock.seconds()
         last = self._position.uidnext - 1
         there = await self.session.search(search.uid(f"1:{max(1, last)}")) & UidSet.of_range(1, last)
-        self._steps.extendleft(reversed([self._flags_of(part) for part in there.slices(SLICE)]))
+        self._steps.appendleft(self._one_after_the_other(there.slices(SLICE), self._read_flags))
 
-    def _flags_of(self, part: UidSet) -> Callable[[], Awaitable[None]]:
-        async def read() -> None:
-            span = UidSet.of_range(part.first or 1, part.last or 1)
-            await self._note_flags(await self.session.fetch(span, ["UID", "FLAGS"]))
-
-        return read
+    async def _read_flags(self, part: UidSet) -> None:
+        span = UidSet.of_range(part.first or 1, part.last or 1)
+        await self._note_flags(await self.session.fetch(span, ["UID", "FLAGS"]))
 
     # comparing
 
