@@ -69,12 +69,14 @@ class Boxes:
                 os.chown(path, self.uid, self.gid)
         self.home.chmod(0o755)
 
-    def put(self, user: str, message: bytes) -> None:
+    def put(self, user: str, message: bytes, *, age: float = 0.0) -> None:
+        """Deliver a message, as of so many seconds ago."""
         box = self.home / user / "Maildir"
         name = f"{time.time():.6f}.{uuid.uuid4().hex}"
         written = box / "tmp" / name
         written.write_bytes(message)
         os.chown(written, self.uid, self.gid)
+        os.utime(written, (time.time() - age,) * 2)
         written.rename(box / "new" / name)
 
 
@@ -220,7 +222,7 @@ def main() -> None:
     config = prepare(directory, uid, gid, imap, imaps)
     boxes = Boxes(directory / "mail", uid, gid)
     boxes.make()
-    boxes.put("alice", WELCOME.replace(b"\n", b"\r\n"))
+    boxes.put("alice", WELCOME.replace(b"\n", b"\r\n"), age=3600.0)  # so that it is old mail to whoever registers now
 
     login = InMemoryUsernamePasswordDatabaseDontUse(
         **{name: PASSWORD.encode() for user in USERS for name in (user, f"{user}@example.test")}
