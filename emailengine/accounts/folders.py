@@ -11,7 +11,6 @@ from emailengine.store.folders import FolderStore
 from emailengine.sync.plan import Position
 from emailengine.wire.imap.responses import Exists, Expunge, Fetch, Response, Vanished
 
-ALIASES = ("\\Inbox", "\\Sent", "\\Drafts", "\\Junk", "\\Trash", "\\All")
 _HINTS = 64  # messages by sequence number; beyond that all flags are read again
 
 

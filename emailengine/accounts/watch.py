@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from emailengine.accounts.folders import Folder
+from emailengine.accounts.syncing import THOROUGH
 from emailengine.core.flag import Flag
 from emailengine.core.tasks import together
 from emailengine.errors import ConnectionLost, ServerRefused
@@ -158,7 +159,7 @@ class Watch:
                 and not known.todo
                 and (known.uidvalidity, known.count, known.uidnext) == (seen.uidvalidity, seen.exists, seen.uidnext)
             )
-            if not same or self._clock.seconds() - folder.compared >= FLAGS_AGAIN:
+            if not same or self._clock.seconds() - folder.compared >= THOROUGH:
                 folder.dirty = folder.stale = True
 
     async def _take_empty(self, folder: Folder, told: Mapping[str, int | str] | None) -> None:
@@ -237,9 +238,6 @@ class Watch:
 
 
 _PASSING = frozenset({"\\Marked", "\\Unmarked"})  # they tell of a moment, not of the folder
-
-FLAGS_AGAIN = 1800.0
-"""Seconds between two readings of all flags of a folder whose server cannot tell which changed."""
 
 
 def _path(one: ListedFolder) -> str:

@@ -1,3 +1,5 @@
+"""Registering, changing and showing accounts, with plain values."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""Reading input with all its faults at once."""
+
 from __future__ import annotations
 
 import json

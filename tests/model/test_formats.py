@@ -1,3 +1,5 @@
+"""Texts with a form: what is taken, and what it becomes."""
+
 from __future__ import annotations
 
 from hypothesis import given

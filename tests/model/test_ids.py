@@ -1,3 +1,5 @@
+"""Ids of messages, texts and attachments, there and back."""
+
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode

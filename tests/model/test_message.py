@@ -1,3 +1,5 @@
+"""Which flags a client may ask for."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""Pages and cursors."""
+
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode

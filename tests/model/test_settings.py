@@ -1,3 +1,5 @@
+"""Settings: masks, what is written, what is shown."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""What may be submitted."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""Accounts in a real Redis: owners, generations, secrets, search, removal."""
+
 from __future__ import annotations
 
 from typing import Any

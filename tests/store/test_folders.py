@@ -1,3 +1,5 @@
+"""Folder lists in a real Redis."""
+
 from __future__ import annotations
 
 from attrs import evolve

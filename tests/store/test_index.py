@@ -1,3 +1,5 @@
+"""The message index in a real Redis: all of a commit or nothing."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

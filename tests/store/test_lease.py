@@ -1,3 +1,5 @@
+"""A lease that is kept up while work goes on."""
+
 from __future__ import annotations
 
 from attrs import define, field

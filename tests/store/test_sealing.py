@@ -1,3 +1,5 @@
+"""Secrets taken out of settings, and put back."""
+
 from __future__ import annotations
 
 from hypothesis import given

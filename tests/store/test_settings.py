@@ -1,3 +1,5 @@
+"""Settings in a real Redis and in memory."""
+
 from __future__ import annotations
 
 from emailengine.core.secrets import SecretUnreadable, Vault

@@ -1,3 +1,5 @@
+"""Access tokens in a real Redis."""
+
 from __future__ import annotations
 
 from emailengine.model.dates import iso

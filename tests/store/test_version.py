@@ -1,3 +1,5 @@
+"""The format of the stored data."""
+
 from __future__ import annotations
 
 from emailengine.errors import StartupFailed
