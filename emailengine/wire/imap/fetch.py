@@ -51,9 +51,10 @@ class Fetched:
 
 
 # The usual answer to UID FETCH n:m (FLAGS), with or without MODSEQ, in any order.
-FLAGS_ONLY = re.compile(
-    rb"\* ([0-9]{1,10}+) FETCH \((?:(?:UID ([0-9]{1,10}+)|FLAGS \(([^()\"\n]*+)\)|MODSEQ \(([0-9]{1,18}+)\)) ?+)++\)"
-)
+_FLAGS_ONLY = re.compile(
+    rb"\* ([0-9]{1,10}+) FETCH \((?:(?:UID ([1-9][0-9]{0,8}+|[1-3][0-9]{9}+)|FLAGS \(([^()\"\n]*+)\)"
+    rb"|MODSEQ \(([0-9]{1,18}+)\)) ?+)++\)"
+).fullmatch
 _ITEM = re.compile(
     rb" ?+(?:UID ([0-9]{1,10}+)(?=[ )])"  # 1
     rb"|FLAGS \(([^()\"\n]*+)\)"  # 2
@@ -88,16 +89,18 @@ _flag_lists: dict[bytes, tuple[str, ...]] = {}
 _days: dict[bytes, float | None] = {}
 
 
-def flags_only(match: re.Match[bytes], /) -> Fetched:
-    """What a match of FLAGS_ONLY tells."""
-    seq, written, flags, modseq = match.groups()
-    uid = None if written is None else int(written)
-    return Fetched(
-        int(seq),
-        uid if uid is not None and 0 < uid <= MAX_UID else None,
-        None if flags is None else _flag_lists.get(flags) or read_flags(flags),
-        None if modseq is None else int(modseq),
-    )
+def flags_only(line: bytes) -> Fetched | None:
+    """What a whole response tells that is of flags alone, in the form in which that usually comes; None for any other."""
+    match = _FLAGS_ONLY(line)
+    if match is None:
+        return None
+    seq, uid, flags, modseq = match.groups()
+    told = None
+    if flags is not None:
+        told = _flag_lists.get(flags)
+        if told is None:
+            told = read_flags(flags)
+    return Fetched(int(seq), None if uid is None else int(uid), told, None if modseq is None else int(modseq))
 
 
 def read(

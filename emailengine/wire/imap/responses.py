@@ -17,6 +17,7 @@ from emailengine.wire.errors import TheyBrokeProtocol
 from emailengine.wire.imap import codes, fetch, mailboxes
 from emailengine.wire.imap.codes import Code as Code
 from emailengine.wire.imap.fetch import Fetched as Fetched
+from emailengine.wire.imap.fetch import flags_only
 from emailengine.wire.imap.mailboxes import ListEntry as ListEntry
 from emailengine.wire.imap.mailboxes import Namespace as Namespace
 from emailengine.wire.imap.mailboxes import NamespaceEntry as NamespaceEntry
@@ -160,7 +161,6 @@ Response: TypeAlias = (
 )
 
 
-_FLAGS_ONLY = fetch.FLAGS_ONLY
 _UNTAGGED = re.compile(rb"\*[ \t]++(?:([0-9]{1,10}+)[ \t]++)?+([A-Za-z][A-Za-z0-9.\-_=]*+)(?![^ \t\r\n(\[])")
 _TAGGED = re.compile(rb"([^ \t\r\n(){%*\"\\\]]++)[ \t]++(OK|NO|BAD)(?![^ \t\r\n\[])", re.IGNORECASE)
 _OPEN = re.compile(rb"[ \t]*+\(")
@@ -179,9 +179,8 @@ def parse(pieces: Sequence[Piece], *, max_nesting: int = MAX_NESTING) -> Respons
     if len(pieces) == 1:
         line = pieces[0]
         if isinstance(line, bytes):
-            short = _FLAGS_ONLY.fullmatch(line)
-            if short is not None:
-                told = fetch.flags_only(short)
+            told = flags_only(line)
+            if told is not None:
                 return Fetch(told.seq, told)
     line, literals = join(pieces)
     match = _UNTAGGED.match(line)
