@@ -104,7 +104,13 @@ def flags_only(line: bytes) -> Fetched | None:
 
 
 def read(
-    line: bytes, pos: int, seq: int, literals: Sequence[Literal] = (), *, max_nesting: int = MAX_NESTING
+    line: bytes,
+    pos: int,
+    seq: int,
+    literals: Sequence[Literal] = (),
+    *,
+    max_nesting: int = MAX_NESTING,
+    utf8: bool = False,
 ) -> Fetched:
     """
     The items of a FETCH, `pos` being behind the opening parenthesis.
@@ -154,12 +160,12 @@ def read(
         if reader is None:
             reader = Reader(line, literals, max_nesting=max_nesting)
         reader.pos = pos
-        if not _read_item(reader, found):
+        if not _read_item(reader, found, utf8):
             return found
         pos = reader.pos
 
 
-def _read_item(reader: Reader, found: Fetched) -> bool:
+def _read_item(reader: Reader, found: Fetched, utf8: bool) -> bool:
     """Read one item of any form; False at the end of the list."""
     match = _NAME.match(reader.text, reader.pos)
     if match is None:
@@ -184,6 +190,9 @@ def _read_item(reader: Reader, found: Fetched) -> bool:
         _add_section(found, name + section.decode("utf-8", "replace"), value)
     elif name in _SETTERS:
         _SETTERS[name](found, value)
+    elif name == "X-GM-LABELS":
+        if isinstance(value, list):
+            found.labels = tuple([mutf7.decode(one, utf8=utf8) for one in value if isinstance(one, bytes)])
     elif name in ("RFC822", "RFC822.HEADER", "RFC822.TEXT"):
         _add_section(found, name, value)
     return True
@@ -261,11 +270,6 @@ def _set_gmail_thread(found: Fetched, value: Token) -> None:
         found.thread_id = _word(value)
 
 
-def _set_labels(found: Fetched, value: Token) -> None:
-    if isinstance(value, list):
-        found.labels = tuple([mutf7.decode(one) for one in value if isinstance(one, bytes)])
-
-
 def _set_preview(found: Fetched, value: Token) -> None:
     if isinstance(value, list):  # (FUZZY "text"), before the RFC
         value = value[-1] if value else None
@@ -286,7 +290,6 @@ _SETTERS = {
     "THREADID": _set_thread_id,
     "X-GM-MSGID": _set_gmail_id,
     "X-GM-THRID": _set_gmail_thread,
-    "X-GM-LABELS": _set_labels,
     "PREVIEW": _set_preview,
 }
 

@@ -96,12 +96,12 @@ _LIST = re.compile(
 _LONE_BACKSLASH = re.compile(rb'[ \t]*+"\\"(?=[ \t])')
 
 
-def read_list(kind: str, reader: Reader) -> ListEntry:
+def read_list(kind: str, reader: Reader, utf8: bool) -> ListEntry:
     match = _LIST.match(reader.text, reader.pos)
     if match is not None and not reader.text[match.end() :].strip():
         flags, delimiter, _, quoted, atom = match.groups()
         raw = atom.rstrip() if quoted is None else unescape(quoted)
-        return ListEntry(_attributes(flags.split()), _delimiter(delimiter), raw, mutf7.decode(raw), {}, kind)
+        return ListEntry(_attributes(flags.split()), _delimiter(delimiter), raw, mutf7.decode(raw, utf8=utf8), {}, kind)
     start = reader.value()
     if not isinstance(start, list):
         raise TheyBrokeProtocol(f"{kind} without attributes")
@@ -124,13 +124,13 @@ def read_list(kind: str, reader: Reader) -> ListEntry:
         _attributes(words),
         _delimiter(between if isinstance(between, bytes) else None),
         raw,
-        mutf7.decode(raw),
+        mutf7.decode(raw, utf8=utf8),
         extended,
         kind,
     )
 
 
-def read_status(reader: Reader) -> StatusData:
+def read_status(reader: Reader, utf8: bool) -> StatusData:
     begin = reader.pos
     raw = _name(reader)
     told = reader.value_or_end()
@@ -150,12 +150,12 @@ def read_status(reader: Reader) -> StatusData:
         meaning = text(value) if count is None else count
         if meaning is not None:
             values[key.decode("ascii", "replace").upper()] = meaning
-    return StatusData(raw, mutf7.decode(raw), values)
+    return StatusData(raw, mutf7.decode(raw, utf8=utf8), values)
 
 
-def read_namespace(reader: Reader) -> Namespace:
+def read_namespace(reader: Reader, utf8: bool) -> Namespace:
     told = reader.rest()
-    return Namespace(*[_spaces(one) for one in [*told, None, None, None][:3]])
+    return Namespace(*[_spaces(one, utf8) for one in [*told, None, None, None][:3]])
 
 
 def read_quota(reader: Reader) -> Quota:
@@ -170,10 +170,10 @@ def read_quota(reader: Reader) -> Quota:
     return Quota(root.decode("utf-8", "replace"), resources)
 
 
-def read_quota_root(reader: Reader) -> QuotaRoot:
+def read_quota_root(reader: Reader, utf8: bool) -> QuotaRoot:
     raw = _name(reader)
     roots = [one.decode("utf-8", "replace") for one in reader.rest() if isinstance(one, bytes)]
-    return QuotaRoot(raw, mutf7.decode(raw), tuple(roots))
+    return QuotaRoot(raw, mutf7.decode(raw, utf8=utf8), tuple(roots))
 
 
 def _name(reader: Reader) -> bytes:
@@ -193,11 +193,11 @@ def _delimiter(raw: bytes | None) -> str | None:
     return unescape(raw).decode("utf-8", "replace") if raw else None
 
 
-def _spaces(token: Token) -> tuple[NamespaceEntry, ...]:
+def _spaces(token: Token, utf8: bool) -> tuple[NamespaceEntry, ...]:
     found: list[NamespaceEntry] = []
     for one in token if isinstance(token, list) else []:
         if isinstance(one, list) and one and isinstance(one[0], bytes):
             delimiter = one[1] if len(one) > 1 else None
             between = _delimiter(delimiter if isinstance(delimiter, bytes) else None)
-            found.append(NamespaceEntry(mutf7.decode(one[0]), one[0], between))
+            found.append(NamespaceEntry(mutf7.decode(one[0], utf8=utf8), one[0], between))
     return tuple(found)

@@ -1,4 +1,7 @@
-"""Mailbox names: modified UTF-7 (RFC 3501 5.1.3), and every name that is not, without loss.
+"""Mailbox names: modified UTF-7 (RFC 3501 5.1.3), UTF-8 (RFC 6855), and every name that is neither, without loss.
+
+With `utf8` names are UTF-8 on the wire and `&` is itself: after ENABLE UTF8=ACCEPT or IMAP4rev2. A name that follows
+the rules has the same text either way.
 
 `encode(decode(raw)) == raw` for all bytes, so a mailbox can always be named again by its text. Servers hold names that
 break the rules: `R&D`, raw UTF-8, raw Latin-1. Their odd characters are decoded as what they most likely mean, each
@@ -36,12 +39,21 @@ _UNIT = re.compile(
     "|(.)",  # 5 a mark after nothing, or a character before a mark it cannot have
     re.DOTALL,
 )
+_UTF8_UNIT = re.compile(
+    "([\x80-\xff])\u2061"  # 1 a raw octet
+    "|([^\x20-\x25\x27-\x7e\u2060\u2061])\u2060"  # 2 a character that is itself either way
+    "|.",
+    re.DOTALL,
+)
+_NOT_UTF8 = re.compile("[\u2060\u2061\udc80-\udcff]")
 
 
-def decode(raw: bytes) -> str:
+def decode(raw: bytes, *, utf8: bool = False) -> str:
     """The name as text. Total: never fails."""
     if _PLAIN.fullmatch(raw):
         return raw.decode("ascii")
+    if utf8:
+        return _decode_utf8(raw)
     found: list[str] = []
     encoded_before = False  # `&AOk-&APw-` should have been one: the second is not canonical
     pos = 0
@@ -71,8 +83,10 @@ def decode(raw: bytes) -> str:
     return "".join(found)
 
 
-def encode(text: str) -> bytes:
+def encode(text: str, *, utf8: bool = False) -> bytes:
     """The name as octets. Total: a lone surrogate is encoded as the half character it is."""
+    if utf8:
+        return _encode_utf8(text)
     found: list[bytes] = []
     for match in _UNIT.finditer(text):
         kind = match.lastindex
@@ -86,6 +100,28 @@ def encode(text: str) -> bytes:
             found.append(match[3].encode("latin-1"))
         else:
             found.append(_base64(match[0]))
+    return b"".join(found)
+
+
+def _decode_utf8(raw: bytes) -> str:
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = raw.decode("utf-8", "surrogateescape")
+    return _NOT_UTF8.sub(_octets, text)
+
+
+def _octets(match: re.Match[str]) -> str:
+    return "".join([chr(octet) + _OCTET for octet in match[0].encode("utf-8", "surrogateescape")])
+
+
+def _encode_utf8(text: str) -> bytes:
+    found: list[bytes] = []
+    for match in _UTF8_UNIT.finditer(text):
+        if match[1] is not None:
+            found.append(match[1].encode("latin-1"))
+        else:
+            found.append((match[2] or match[0]).encode("utf-8", "surrogatepass"))
     return b"".join(found)
 
 
@@ -112,7 +148,7 @@ def _marked(run: bytes) -> str:
         if "\udc80" <= one <= "\udcff":
             found.append(chr(ord(one) - 0xDC00) + _OCTET)
         elif one in (_RAW, _OCTET):
-            found.extend(chr(octet) + _OCTET for octet in one.encode("utf-8"))
+            found.extend([chr(octet) + _OCTET for octet in one.encode("utf-8")])
         else:
             found.append(one + _RAW)
     return "".join(found)

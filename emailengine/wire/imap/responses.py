@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from attrs import define
@@ -169,12 +170,12 @@ _VANISHED = re.compile(rb"[ \t]*+(\([ \t]*EARLIER[ \t]*\)[ \t]*+)?+([0-9:,]*+)[ 
 _FREE_TEXT = frozenset(("OK", "NO", "BAD", "BYE", "PREAUTH"))
 
 
-def parse(pieces: Sequence[Piece], *, max_nesting: int = MAX_NESTING) -> Response:
+def parse(pieces: Sequence[Piece], *, max_nesting: int = MAX_NESTING, utf8: bool = False) -> Response:
     """
     The value of one response, given as the pieces that `Splitter.feed` made of it.
 
     Raises TheyBrokeProtocol if it is none; the connection itself is still sound then. Lists nested deeper than
-    `max_nesting` are left out.
+    `max_nesting` are left out. With `utf8` the names of mailboxes are UTF-8 and "&" is itself.
     """
     if len(pieces) == 1:
         line = pieces[0]
@@ -194,7 +195,7 @@ def parse(pieces: Sequence[Piece], *, max_nesting: int = MAX_NESTING) -> Respons
             opened = _OPEN.match(line, pos)
             if opened is None:
                 raise TheyBrokeProtocol("FETCH without items", line)
-            return Fetch(n, fetch.read(line, opened.end(), n, literals, max_nesting=max_nesting))
+            return Fetch(n, fetch.read(line, opened.end(), n, literals, max_nesting=max_nesting, utf8=utf8))
         if name in _COUNTS:
             return _COUNTS[name](n)
         return Other(name, [match[1], *Reader(line, literals, pos=pos, max_nesting=max_nesting).rest()])
@@ -207,6 +208,8 @@ def parse(pieces: Sequence[Piece], *, max_nesting: int = MAX_NESTING) -> Respons
     reader = Reader(line, literals, pos=pos, max_nesting=max_nesting)
     if name in _READERS:
         return _READERS[name](reader)
+    if name in _NAMES_INSIDE:
+        return _NAMES_INSIDE[name](reader, utf8)
     return Other(name, reader.rest())
 
 
@@ -306,11 +309,13 @@ _READERS: Mapping[str, Callable[[Reader], Response]] = {
     "ESEARCH": _esearch,
     "FLAGS": _flags,
     "ID": _id,
-    "LIST": lambda reader: mailboxes.read_list("LIST", reader),
-    "LSUB": lambda reader: mailboxes.read_list("LSUB", reader),
-    "NAMESPACE": mailboxes.read_namespace,
     "QUOTA": mailboxes.read_quota,
+}
+_NAMES_INSIDE: Mapping[str, Callable[[Reader, bool], Response]] = {
+    "LIST": partial(mailboxes.read_list, "LIST"),
+    "LSUB": partial(mailboxes.read_list, "LSUB"),
+    "NAMESPACE": mailboxes.read_namespace,
     "QUOTAROOT": mailboxes.read_quota_root,
     "STATUS": mailboxes.read_status,
-    "XLIST": lambda reader: mailboxes.read_list("XLIST", reader),
+    "XLIST": partial(mailboxes.read_list, "XLIST"),
 }

@@ -28,6 +28,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,1000}")  # ASTRING-CHAR
 _UNQUOTABLE = re.compile(rb"[^\x20-\x7e]")
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _FLAG = re.compile(r"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,200}")
 _SET = re.compile(r"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?)*|\$")
 _ITEM = re.compile(
@@ -91,9 +92,16 @@ def nstring(text: str | bytes | None) -> Piece:
     return b"NIL" if text is None else string(text)
 
 
-def mailbox(name: str | bytes) -> Piece:
-    """A mailbox by its name, which is encoded, or by its raw name, which is not. Wildcards in it stay wildcards."""
-    return string(mutf7.encode(name) if isinstance(name, str) else name)
+def mailbox(name: str | bytes, *, utf8: bool = False) -> Piece:
+    """
+    A mailbox by its name, which is encoded, or by its raw name, which is not. Wildcards in it stay wildcards.
+
+    With `utf8` (after ENABLE UTF8=ACCEPT or IMAP4rev2) the name is UTF-8, between quotes where it can be.
+    """
+    raw = mutf7.encode(name, utf8=utf8) if isinstance(name, str) else name
+    if utf8 and not raw.isascii() and len(raw) <= LONGEST_QUOTED and not _CONTROL.search(raw) and _is_utf8(raw):
+        return b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+    return string(raw)
 
 
 def number(value: int) -> bytes:
@@ -232,6 +240,14 @@ def _octets(text: str | bytes) -> bytes:
         return text.encode("utf-8")
     except UnicodeEncodeError:
         raise WeMisusedProtocol("a text with half a character (a lone surrogate)") from None
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _moment(seconds: float) -> datetime:

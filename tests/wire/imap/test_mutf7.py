@@ -8,7 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from emailengine.wire.imap import mutf7
+from emailengine.wire.imap import mutf7, write
+from emailengine.wire.imap.responses import ListEntry, parse
+from emailengine.wire.imap.tokens import Reader, join
 
 SNIPPETS = (
     b"& - &- &AOk- &AOk &APw-&AOk- a/ \xc3\xa9 \xe9 &2D3cqQ- &IGA- &IGEAIA- \xe2\x81\xa0 &AGE- &//8- &,,8- &2D0- \0"
@@ -27,6 +29,29 @@ class NameTests(SynchronousTestCase):
         name = mutf7.decode(raw)
         self.assertEqual(mutf7.encode(name), raw)
         json.dumps(name, ensure_ascii=False).encode("utf-8")
+
+    @given(RAW, st.booleans())
+    @example("ü\u2060".encode(), True)
+    @example(b"\xc3\xbc&APw-", True)
+    @example(b"\xed\xa0\x80", True)
+    def test_named_again(self, raw: bytes, utf8: bool) -> None:
+        """The text of a name in LIST names the same mailbox in SELECT, octet for octet; without NUL, at least."""
+        raw = raw.replace(b"\0", b"")
+        listed = parse(write.command(b'* LIST () "/"', write.mailbox(raw)), utf8=utf8)
+        assert isinstance(listed, ListEntry)
+        self.assertEqual(listed.raw, raw)
+        json.dumps(listed.name, ensure_ascii=False).encode("utf-8")
+        text, literals = join(write.command(b"SELECT", write.mailbox(listed.name, utf8=utf8)))
+        self.assertEqual(Reader(text, literals).rest(), [b"SELECT", raw])
+
+    @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\u2060\u2061"), max_size=40))
+    @example("R&D &APw- 台北")
+    def test_utf8(self, name: str) -> None:
+        """Where names are UTF-8 every text is written as it is, and is what it is with modified UTF-7."""
+        raw = mutf7.encode(name, utf8=True)
+        self.assertEqual(raw, name.encode())
+        self.assertEqual(mutf7.decode(raw, utf8=True), name)
+        self.assertEqual(mutf7.decode(mutf7.encode(name)), name)
 
     @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\u2060\u2061"), max_size=40))
     @example("~peter/mail/台北/日本語")
@@ -61,3 +86,13 @@ class NameTests(SynchronousTestCase):
         ]:
             self.assertEqual(mutf7.decode(raw), name)
             self.assertEqual(mutf7.encode(name), raw)
+        for raw, name in [
+            ("Entwürfe".encode(), "Entwürfe"),
+            (b"R&D &APw-", "R&D &APw-"),
+            (b"Entw\xfcrfe", "Entwü\u2061rfe"),
+            ("ü\u2060".encode(), "üâ\u2061\x81\u2061\xa0\u2061"),
+        ]:
+            self.assertEqual(mutf7.decode(raw, utf8=True), name)
+            self.assertEqual(mutf7.encode(name, utf8=True), raw)
+        for name in ("R&\u2060D", "Entwü\u2060rfe", "é\u2061"):  # learnt before UTF-8 was switched on
+            self.assertEqual(mutf7.encode(name, utf8=True), mutf7.encode(name))

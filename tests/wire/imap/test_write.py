@@ -131,6 +131,9 @@ class WriteTests(SynchronousTestCase):
             self.assertEqual(write.astring(text), written)
         self.assertEqual(write.nstring(None), b"NIL")
         self.assertEqual(write.mailbox("Entwürfe"), b'"Entw&APw-rfe"')
+        self.assertEqual(write.mailbox("R&D é\\", utf8=True), '"R&D é\\\\"'.encode())
+        self.assertEqual(write.mailbox(b"\xfc", utf8=True), Literal(b"\xfc"))
+        self.assertEqual(write.mailbox("é\n", utf8=True), Literal("é\n".encode()))
 
     def test_joined(self) -> None:
         """Parts are joined by one space each; texts beside each other become one piece."""
