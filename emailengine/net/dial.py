@@ -1,4 +1,7 @@
-"""Connections to mail servers: every address of a name, a deadline over all of it, TLS where a policy is given."""
+"""Connections to mail servers: every address of a name, a deadline over all of it, TLS where a policy is given.
+
+With a proxy the addresses are the proxy's, and the mail server's name goes to it unresolved.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from errno import EADDRNOTAVAIL, EAFNOSUPPORT, ENETUNREACH
 from functools import partial
 from typing import Any, Final, TypeVar, cast
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError
@@ -27,7 +30,9 @@ from zope.interface import implementer
 
 from emailengine.core.deadline import Deadline
 from emailengine.errors import ConnectFailed, TimedOut
-from emailengine.net.hosts import read_host
+from emailengine.model.proxy import Proxy, read_proxy
+from emailengine.net import proxies
+from emailengine.net.hosts import Host, read_host
 from emailengine.net.tls import Contexts, TlsPolicy, translate
 
 P = TypeVar("P", bound=IProtocol)
@@ -49,6 +54,7 @@ class Dialer:
 
     reactor: Any
     contexts: Contexts
+    proxy_tls: TlsPolicy = field(factory=TlsPolicy)  # for TLS with a proxy itself
 
     async def connect(
         self,
@@ -66,22 +72,63 @@ class Dialer:
         The protocol that `build` makes, connected to the first address of `host` that answers.
 
         With `tls` the handshake runs when this returns: a certificate that is refused is the TlsFailed of the
-        protocol's `connectionLost`, before the server can have said anything. Raises ConnectFailed, TlsFailed (for a
-        policy that cannot be followed) and TimedOut.
+        protocol's `connectionLost`, before the server can have said anything. `proxy` is the URL of one that makes the
+        connection for us; TLS is with the mail server all the same. Raises ConnectFailed (`EPROXY` for what the proxy
+        or the way to it did), TlsFailed (for a policy that cannot be followed) and TimedOut.
         """
-        if proxy is not None:
-            raise ConnectFailed("Connections through a proxy are not supported", code="EPROXY", transient=False)
-        name = read_host(host).text
+        via = None if proxy is None else _read(proxy)
+        target = read_host(host)
+        name = target.text
         factory: Any = _Building(build)
         if tls is not None:
             factory = TLSMemoryBIOFactory(self.contexts.creator(tls, host), True, factory, self.reactor)
         try:
-            made = await deadline.bound(self._reach(name, port, factory, local_address))
+            if via is None:
+                made = await deadline.bound(self._reach(name, port, factory, local_address))
+            else:
+                made = await deadline.bound(self._through(via, target, port, factory, local_address))
         except TimedOut as late:
-            raise TimedOut(f"{name} does not answer on port {port}", code="ETIMEDOUT") from late
+            raise TimedOut(f"{name} does not answer on port {port}{_by(via)}", code="ETIMEDOUT") from late
         if isinstance(made, TLSMemoryBIOProtocol):
             made = made.wrappedProtocol
         return cast("P", made)
+
+    async def _through(
+        self, proxy: Proxy, target: Host, port: int, factory: Factory, local_address: str | None
+    ) -> IProtocol:
+        """The protocol at the other end of a tunnel."""
+        if proxy.kind in ("socks4", "socks4a"):
+            target = await self._for_socks4(target, port, names=proxy.kind == "socks4a")
+        way: Any = _Building(
+            lambda: proxies.Tunnel(
+                proxy,
+                proxies.dialogue(proxy, target, port),
+                lambda: cast("IProtocol", factory.buildProtocol(None)),
+            )
+        )
+        try:
+            if proxy.kind == "https":
+                way = TLSMemoryBIOFactory(self.contexts.creator(self.proxy_tls, proxy.host), True, way, self.reactor)
+                way.protocol = proxies.OuterTls
+            made: Any = await self._reach(read_host(proxy.host).text, proxy.port, way, local_address)
+        except ConnectFailed as error:
+            told = f"The proxy {proxy} cannot be used: {error.message}"
+            raise ConnectFailed(told, code=proxies.CODE, transient=error.transient) from error
+        tunnel: proxies.Tunnel = made.wrappedProtocol if proxy.kind == "https" else made
+        return await tunnel.stands()
+
+    async def _for_socks4(self, target: Host, port: int, *, names: bool) -> Host:
+        """The target as SOCKS4 can say it: as an IPv4 address, or a name where the proxy resolves it."""
+        if target.is_ip:
+            found: list[IAddress] = [] if ":" in target.text else [IPv4Address("TCP", target.text, port)]
+        elif names:
+            return target
+        else:
+            found = await _Resolving(self.reactor, target.text, port).found()
+        for one in found:
+            if isinstance(one, IPv4Address):
+                return Host(one.host, True)
+        raise ConnectFailed(f"SOCKS4 cannot reach {target.text}: it has no IPv4 address", code=proxies.CODE)
 
     async def _reach(self, name: str, port: int, factory: Factory, local_address: str | None) -> IProtocol:
         found = await _Resolving(self.reactor, name, port).found()
@@ -96,6 +143,17 @@ class Dialer:
                 )
         attempts = [partial(_attempt, self.reactor, one, factory, bind) for one in found]
         return await _Race(self.reactor, attempts, name).won
+
+
+def _read(proxy: str) -> Proxy:
+    try:
+        return read_proxy(proxy)
+    except ValueError as fault:
+        raise ConnectFailed(f"The URL of the proxy {fault}", code=proxies.CODE, transient=False) from None
+
+
+def _by(proxy: Proxy | None) -> str:
+    return "" if proxy is None else f", asked through the proxy {proxy}"
 
 
 class _Building(Factory):

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, ConnectionRefusedError
+from twisted.internet.error import ConnectError, ConnectionDone, ConnectionRefusedError
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -20,6 +20,7 @@ from emailengine.net.tls import Contexts, TlsPolicy
 
 ADDRESSES: dict[str, list[Any]] = {
     "two.example": [IPv6Address("TCP", "2001:db8::1", 993), IPv4Address("TCP", "192.0.2.1", 993)],
+    "203.0.113.1": [IPv4Address("TCP", "203.0.113.1", 1080)],
     "one.example": [IPv4Address("TCP", "192.0.2.1", 993)],
 }
 
@@ -165,8 +166,51 @@ class DialerTests(SynchronousTestCase):
         self.assertEqual(error.code, "EADDRNOTAVAIL")
 
     def test_proxy(self) -> None:
-        """A proxy is refused, not ignored."""
-        self.failureResultOf(self.connect("one.example", proxy="socks://192.0.2.9"), ConnectFailed)
+        """With a proxy its addresses are dialled, not the mail server's, from the local address; then it is asked."""
+        url = "socks5://two.example:1080"
+        made = self.connect("mail.example", TlsPolicy(), proxy=url, local_address="198.51.100.1")
+        self.assertEqual([one[::2] for one in self.reactor.dialled], [("192.0.2.1", ("198.51.100.1", 0))])
+        transport = self.reactor.succeed(0)
+        self.assertEqual(transport.value(), b"\x05\x01\x00")
+        self.assertEqual(vars(transport)["bufferSize"], 16_384)
+        made.cancel()
+        self.failureResultOf(made, CancelledError)
+        self.assertTrue(transport.disconnected or transport.disconnecting)
+
+    def test_proxy_race(self) -> None:
+        """Each address of a proxy has a dialogue of its own; what becomes of the one that lost is nobody's affair."""
+        made = self.connect("mail.example", proxy="http://anna:hunter2@two.example")
+        self.reactor.advance(0.31)
+        first, second = (one[1].buildProtocol(None) for one in self.reactor.dialled)
+        first.makeConnection(StringTransport())
+        second.makeConnection(StringTransport())
+        self.reactor.advance(0)
+        second.connectionLost(Failure(ConnectionDone()))
+        del second
+        self.assertNoResult(made)
+        first.dataReceived(b"HTTP/1.1 200 OK\r\n\r\n")
+        self.assertIs(self.successResultOf(made).transport, first.transport)
+
+    def test_proxy_for_addresses(self) -> None:
+        """SOCKS 4 is told an address that we resolve, and no other than IPv4."""
+        made = self.connect("two.example", proxy="socks4://203.0.113.1")
+        self.assertEqual(self.dialled, ["203.0.113.1"])
+        self.assertEqual(self.reactor.succeed(0).value(), b"\x04\x01\x03\xe1\xc0\x00\x02\x01\x00")
+        made.cancel()
+        self.failureResultOf(made)
+        for host, url in (("2001:db8::1", "socks4a://p.example"), ("2001:db8::1", "socks4://p.example")):
+            error = self.failureResultOf(self.connect(host, proxy=url), ConnectFailed).value
+            self.assertEqual(error.code, "EPROXY")
+        self.assertEqual(len(self.dialled), 1)
+
+    def test_proxy_wrong(self) -> None:
+        """A URL that is none dials nobody, and is not shown; a proxy that is nowhere is named."""
+        error = self.failureResultOf(self.connect("one.example", proxy="x://a:hunter2@p"), ConnectFailed).value
+        self.assertEqual((error.code, error.transient), ("EPROXY", False))
+        self.assertNotIn("hunter2", error.message)
+        error = self.failureResultOf(self.connect("one.example", proxy="http://none.example"), ConnectFailed).value
+        self.assertEqual(error.code, "EPROXY")
+        self.assertIn("none.example was not found", error.message)
         self.assertEqual(self.dialled, [])
 
     def test_tls(self) -> None:
