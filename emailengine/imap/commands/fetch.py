@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from emailengine.errors import EmailEngineError
 from emailengine.imap.commands.command import Command, refusal
@@ -15,12 +15,17 @@ _MARKS = frozenset(("UID", "FLAGS", "MODSEQ"))
 
 
 class _Fetch(Command["list[Fetched]"]):
-    """Collects one value for each message; what comes for it in several responses is put together."""
+    """
+    Collects one value for each message; what comes for it in several responses is put together.
 
-    __slots__ = ("_contents", "_flags", "_found", "_items")
+    `each`, where given, gets every value as it comes instead, and nothing is collected.
+    """
 
-    def __init__(self, items: Sequence[str]) -> None:
+    __slots__ = ("_contents", "_each", "_flags", "_found", "_items")
+
+    def __init__(self, items: Sequence[str], each: Callable[[Fetched], None] | None = None) -> None:
         self._items = items
+        self._each = each
         upper = {one.upper() for one in items}
         self._flags = "FLAGS" in upper
         self._contents = not upper <= _MARKS
@@ -30,6 +35,9 @@ class _Fetch(Command["list[Fetched]"]):
         """Keep what was told of a message; False if nobody asked for it: flags that changed meanwhile."""
         if self._contents and not self._flags and not _has_contents(told):
             return False
+        if self._each is not None:
+            self._each(told)
+            return True
         known = self._found.setdefault(number, told)
         if known is not told:
             _put_together(known, told)
@@ -48,8 +56,16 @@ class FetchUids(_Fetch):
     __slots__ = ("_changed_since", "_numbers", "_uids")
     word = "UID FETCH"
 
-    def __init__(self, numbers: str, uids: UidSet, items: Sequence[str], *, changed_since: int | None = None) -> None:
-        super().__init__(items)
+    def __init__(
+        self,
+        numbers: str,
+        uids: UidSet,
+        items: Sequence[str],
+        *,
+        changed_since: int | None = None,
+        each: Callable[[Fetched], None] | None = None,
+    ) -> None:
+        super().__init__(items, each)
         self._numbers = numbers
         self._uids = uids
         self._changed_since = changed_since
