@@ -41,6 +41,7 @@ from emailengine.net.egress import Egress
 from emailengine.net.tls import Contexts, TlsPolicy
 from emailengine.outbox.accept import Outbox
 from emailengine.outbox.afterwards import Afterwards
+from emailengine.outbox.route import common_proxy
 from emailengine.outbox.sending import Sending
 from emailengine.outbox.workers import Workers
 from emailengine.outward.http import HttpClient
@@ -113,6 +114,7 @@ def build(config: Config, reactor: Any, *, failed: Callable[[Exception], None]) 
             dialer=dialer,
             contexts=contexts,
             ignore_certificates=lambda: bool(settings.value("ignoreMailCertErrors", False)),
+            proxy=lambda: common_proxy(settings),
             client_id=lambda: _client_id(settings),
             silence=config.imap_timeout,
         ),

@@ -20,7 +20,7 @@ from emailengine.accounts.fresh import FreshMessages
 from emailengine.accounts.further import Further
 from emailengine.accounts.lane import Lane, Loan
 from emailengine.accounts.ledger import Ledger
-from emailengine.accounts.login import watches_mail
+from emailengine.accounts.login import connects_otherwise, watches_mail
 from emailengine.accounts.reconnect import STAYED, Outcome, Reconnect
 from emailengine.accounts.shared import Shared
 from emailengine.accounts.syncing import Syncing
@@ -179,7 +179,7 @@ class Account(Service):
             self.broken = broken
             self.prod()
             return
-        if (before.imap, before.path) != (settings.imap, settings.path):
+        if connects_otherwise(before, settings):
             self.prod()
 
     # the service

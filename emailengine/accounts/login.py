@@ -26,6 +26,7 @@ class Opening:
     dialer: Dialer
     contexts: Contexts
     ignore_certificates: Callable[[], bool]
+    proxy: Callable[[], str | None]
     client_id: Callable[[], Mapping[str, str]]
     silence: float = 60.0
 
@@ -38,7 +39,7 @@ class Opening:
             clock=self.clock,
             dialer=self.dialer,
             contexts=self.contexts,
-            target=imap_target(settings, ignore_certificates=self.ignore_certificates()),
+            target=imap_target(settings, ignore_certificates=self.ignore_certificates(), proxy=self.proxy()),
             credentials=credentials(imap.auth),
             news=news,
             client_id=self.client_id(),
@@ -51,8 +52,13 @@ def watches_mail(settings: AccountSettings) -> bool:
     return settings.imap is not None and not settings.imap.disabled and settings.imap.host is not None
 
 
-def imap_target(settings: AccountSettings, *, ignore_certificates: bool) -> ImapTarget:
-    """Where the account's mailbox is."""
+def connects_otherwise(before: AccountSettings, after: AccountSettings) -> bool:
+    """Whether connections made under some settings are not those that other settings ask for."""
+    return any(getattr(before, name) != getattr(after, name) for name in ("imap", "path", "proxy", "logs"))
+
+
+def imap_target(settings: AccountSettings, *, ignore_certificates: bool, proxy: str | None) -> ImapTarget:
+    """Where the account's mailbox is. `proxy` is for accounts that have none of their own."""
     imap = settings.imap
     if imap is None or imap.host is None:
         raise AccountUnavailable("The account has no IMAP settings", code="NotSyncing")
@@ -63,6 +69,7 @@ def imap_target(settings: AccountSettings, *, ignore_certificates: bool) -> Imap
         secure=secure,
         tls=tls_policy(imap.tls, ignore_certificates=ignore_certificates),
         starttls="never" if secure else "auto",
+        proxy=settings.proxy or proxy,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from emailengine.net.tls import TlsPolicy
 from emailengine.wire.imap.mailboxes import ListEntry
@@ -25,7 +25,7 @@ class ImapTarget:
     secure: bool
     tls: TlsPolicy
     starttls: Literal["auto", "required", "never"] = "auto"
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # a URL that may hold a password
     local_address: str | None = None
 
 

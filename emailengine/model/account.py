@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from emailengine.model import codec
 from emailengine.model.dates import parse_iso
-from emailengine.model.formats import EmailOrBlank, Host, Moment, Name, Port, Text256, Text1024, Url
+from emailengine.model.formats import EmailOrBlank, Host, Moment, Name, Port, ProxyUrl, Text256, Text1024, Url
 from emailengine.model.shape import Record, Request
 
 MASK = "******"
@@ -139,8 +139,8 @@ class AccountSettings(Record, kw_only=True):
     """
     What Redis keeps of an account: what its owner has set. The passwords and tokens in it are in clear text here.
 
-    `path` None watches all folders. `notify_from`: older messages are not announced. `copy` None leaves it to the
-    rule whether a sent message is uploaded to the Sent folder.
+    `path` None watches all folders. `proxy` is the way to both servers. `notify_from`: older messages are not
+    announced. `copy` None leaves it to the rule whether a sent message is uploaded to the Sent folder.
     """
 
     account: str
@@ -154,6 +154,7 @@ class AccountSettings(Record, kw_only=True):
     logs: bool = False
     notify_from: str | None = None
     sync_from: str | None = None
+    proxy: str | None = None
     smtp_ehlo_name: str | None = None
     imap_indexer: Literal["full"] | None = None
     locale: str | None = None
@@ -176,7 +177,6 @@ class AccountSettings(Record, kw_only=True):
 
 _AccountLater: Mapping[str, str] = {
     "oauth2": "OAuth2 applications",
-    "proxy": "proxies",
     "expectedEmail": "check of the mailbox behind a sign-in",
 }
 
@@ -197,6 +197,7 @@ class Registration(Request, kw_only=True):
     logs: bool | UnsetType = UNSET
     notify_from: Moment | UnsetType | None = UNSET
     sync_from: Moment | UnsetType | None = UNSET
+    proxy: ProxyUrl | UnsetType | None = UNSET
     smtp_ehlo_name: Host | UnsetType | None = UNSET
     imap_indexer: _Indexer | UnsetType | None = UNSET
     locale: Annotated[str, Meta(max_length=100)] | UnsetType = UNSET
@@ -254,6 +255,7 @@ class AccountUpdate(Request, kw_only=True):
     logs: bool | UnsetType = UNSET
     notify_from: Moment | UnsetType | None = UNSET
     sync_from: Moment | UnsetType | None = UNSET
+    proxy: ProxyUrl | UnsetType | None = UNSET
     smtp_ehlo_name: Host | UnsetType | None = UNSET
     imap_indexer: _Indexer | UnsetType | None = UNSET
     locale: Annotated[str, Meta(max_length=100)] | UnsetType = UNSET
@@ -289,13 +291,12 @@ def _applied(stored: AccountSettings, changes: dict[str, Any]) -> AccountSetting
             changes[block] = _server(block, type_, getattr(stored, block), changes[block])
     if "path" in changes and changes["path"] is not None and ("*" in changes["path"] or not changes["path"]):
         changes["path"] = None
-    for blank in ("email", "webhooks"):
+    for blank in ("email", "webhooks", "proxy"):
         if changes.get(blank) == "":
             changes[blank] = None
-    if MASK in (changes.get("webhooks") or ""):
-        if stored.webhooks is None or without_login(stored.webhooks) != changes["webhooks"]:
-            raise codec.fault("webhooks", "holds a mask; send the URL with its login, or as it was shown")
-        changes["webhooks"] = stored.webhooks
+    for name in ("webhooks", "proxy"):
+        if changes.get(name):
+            changes[name] = unmasked_url(name, changes[name], getattr(stored, name))
     if changes.get("webhooks_custom_headers"):
         changes["webhooks_custom_headers"] = unmasked_headers(
             changes["webhooks_custom_headers"], stored.webhooks_custom_headers
@@ -336,6 +337,15 @@ def without_login(url: str) -> str:
     if "@" not in parts.netloc:
         return url
     return urlunsplit(parts._replace(netloc=f"{MASK}:{MASK}@{parts.netloc.rpartition('@')[2]}"))
+
+
+def unmasked_url(name: str, sent: str, stored: str | None) -> str:
+    """The URL that was sent, or the stored one if it was sent as it is shown. `InvalidInput` for another mask."""
+    if MASK not in sent:
+        return sent
+    if stored is None or without_login(stored) != sent:
+        raise codec.fault(name, "holds a mask; send the URL with its login, or as it was shown")
+    return stored
 
 
 def masked_headers(headers: list[HeaderField]) -> list[HeaderField]:

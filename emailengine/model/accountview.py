@@ -139,6 +139,7 @@ class AccountDetail(Answer, kw_only=True):
     imap_indexer: Literal["full"]
     subconnections: list[str] | None = None
     webhooks: str | None = None
+    proxy: str | None = None
     smtp_ehlo_name: str | None = None
     imap: ImapSettings | None = None
     smtp: SmtpSettings | None = None
@@ -166,6 +167,7 @@ class AccountListEntry(Answer, kw_only=True):
     type: AccountType
     state: State
     webhooks: str | None = None
+    proxy: str | None = None
     smtp_ehlo_name: str | None = None
     counters: Counters
     sync_time: str | None = None
@@ -197,6 +199,7 @@ def shown(settings: AccountSettings, live: Live) -> AccountDetail:
         imap_indexer=settings.imap_indexer or "full",
         subconnections=settings.subconnections or None,
         webhooks=settings.webhooks and without_login(settings.webhooks),
+        proxy=settings.proxy and without_login(settings.proxy),
         smtp_ehlo_name=settings.smtp_ehlo_name,
         imap=_masked(settings.imap),
         smtp=_masked(settings.smtp),
@@ -225,6 +228,7 @@ def listed(settings: AccountSettings, live: Live) -> AccountListEntry:
         type=settings.type,
         state=live.state,
         webhooks=settings.webhooks and without_login(settings.webhooks),
+        proxy=settings.proxy and without_login(settings.proxy),
         smtp_ehlo_name=settings.smtp_ehlo_name,
         counters=Counters(events=live.counters),
         sync_time=live.sync_time,

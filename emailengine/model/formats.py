@@ -1,6 +1,7 @@
-"""Texts with a form: dates, mail addresses, URLs, host names, IP addresses. Each check returns the text normalised.
+"""Texts with a form: dates, mail addresses, URLs, proxies, host names, IP addresses.
 
-They raise `ValueError` with a text that goes on after the field's name: `must be an e-mail address`.
+Each check returns the text normalised. They raise `ValueError` with a text that goes on after the field's name:
+`must be an e-mail address`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import Meta
 
 from emailengine.model.dates import iso, parse_iso
+from emailengine.model.proxy import proxy_url
 
 # letters, digits, `_`, and all that is not ASCII; what is not meant is listed, since large ranges compile slowly
 _SIGN = r"\x00-,./:-@\[-^`{-\x7f"
@@ -88,6 +90,7 @@ FORMATS: Mapping[str, Callable[[str], str]] = {
     "email": email,
     "hostname": hostname,
     "ip": ip_address,
+    "proxy": proxy_url,
     "url": _url("http", "https"),
     "link": _url("http", "https", "mailto"),
 }
@@ -100,6 +103,9 @@ Email = Annotated[str, Meta(extra={"as": "email"}, extra_json_schema={"format": 
 EmailOrBlank = Annotated[str, Meta(extra={"as": "email", "blank": True}, extra_json_schema={"format": "email"})]
 Url = Annotated[
     str, Meta(max_length=4096, extra={"as": "url", "blank": True, "trim": True}, extra_json_schema={"format": "uri"})
+]
+ProxyUrl = Annotated[
+    str, Meta(max_length=4096, extra={"as": "proxy", "blank": True, "trim": True}, extra_json_schema={"format": "uri"})
 ]
 Host = Annotated[str, Meta(max_length=256, extra={"as": "hostname"}, extra_json_schema={"format": "hostname"})]
 Port = Annotated[int, Meta(ge=1, le=65535)]

@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from emailengine.model import codec
-from emailengine.model.account import MASK, HeaderField, masked_headers, unmasked_headers, without_login
-from emailengine.model.formats import Host, Text256, Text1024, Url
-from emailengine.model.shape import Answer, Request
+from emailengine.model.account import HeaderField, masked_headers, unmasked_headers, unmasked_url, without_login
+from emailengine.model.formats import Host, ProxyUrl, Text256, Text1024, Url
+from emailengine.model.shape import Answer, Record, Request
 
 _LENIENT = Meta(extra={"lenient": True})
 _Switch = Annotated[bool, _LENIENT]
@@ -22,7 +21,7 @@ _Link = Annotated[str, Meta(max_length=4096, extra={"as": "link", "blank": True}
 _AGENTS = "access for agents"
 _EXPORTS = "exports"
 _PAGES = "public pages"
-_PROXIES = "proxies"
+_HTTP_PROXIES = "proxies for webhooks"
 _SERVERS = "SMTP and IMAP servers"
 _AI = "text models"
 _STORE = "document store"
@@ -37,15 +36,12 @@ LATER: Mapping[str, str] = {
     "gmailSubscriptionTtl": "Gmail API",
     "authServer": "external authentication server",
     "tokenAuditLog": "log of token use",
-    "proxyEnabled": _PROXIES,
-    "proxyUrl": _PROXIES,
-    "httpProxyEnabled": _PROXIES,
-    "httpProxyUrl": _PROXIES,
+    "httpProxyEnabled": _HTTP_PROXIES,
+    "httpProxyUrl": _HTTP_PROXIES,
     "notifyWebSafeHtml": "web-safe HTML",
     "notifyAttachments": "attachments in webhooks",
     "notifyAttachmentSize": "attachments in webhooks",
     "notifyCalendarEvents": "calendar events in webhooks",
-    "logs": "protocol logs",
     "imapStrategy": "choice of the source address",
     "smtpStrategy": "choice of the source address",
     "localAddresses": "choice of the source address",
@@ -103,11 +99,19 @@ LATER: Mapping[str, str] = {
 """Keys that clients of the anchor know and whose feature does not exist here: read as null, refused when written."""
 
 
+class LogSettings(Record, kw_only=True, omit_defaults=False):
+    """Protocol logs: of `all` accounts, or of those that ask for one; how many lines of an account are kept."""
+
+    all: bool = False
+    max_log_lines: Annotated[int, Meta(ge=0, le=1_000_000)] = 10_000
+
+
 class Settings(Request, kw_only=True):
     """
     The body of POST /v1/settings: keys that are not sent stay.
 
     `webhook_events` may hold `*`; `notify_text_size` is in bytes; `queue_keep` counts finished jobs that are kept.
+    `proxy_url` is the way to mail servers for accounts without a proxy of their own, if it is enabled.
     """
 
     later: ClassVar[Mapping[str, str]] = LATER
@@ -124,6 +128,9 @@ class Settings(Request, kw_only=True):
     service_secret: Text1024 | UnsetType = UNSET
     ignore_mail_cert_errors: _Switch | UnsetType = UNSET
     imap_indexer: Literal["full"] | UnsetType = UNSET
+    proxy_enabled: _Switch | UnsetType = UNSET
+    proxy_url: ProxyUrl | UnsetType = UNSET
+    logs: LogSettings | UnsetType = UNSET
     smtp_ehlo_name: Host | UnsetType | None = UNSET
     queue_keep: _Count | UnsetType = UNSET
     delivery_attempts: _Count | UnsetType = UNSET
@@ -138,6 +145,12 @@ KEYS: Mapping[str, str] = {one.encode_name: one.name for one in msgspec.structs.
 
 SECRET = frozenset(("serviceSecret",))
 """Keys that are sealed in Redis and shown as true or false only."""
+
+URLS = frozenset(("webhooks", "proxyUrl"))
+"""Keys whose value is a URL with a login that is sealed in Redis and shown masked."""
+
+MASKED = frozenset((*URLS, "webhooksCustomHeaders"))
+"""Keys that are shown with a mask, so that it may come back."""
 
 SettingsQuery: Any = msgspec.defstruct(
     "SettingsQuery",
@@ -179,7 +192,7 @@ def changes(sent: Settings, stored: Mapping[str, Any]) -> dict[str, Any]:
     """
     What to write: plain values by their names on the wire. Pure.
 
-    `stored` has the present values of `webhooks` and `webhooksCustomHeaders` (or None). A value that is still masked
+    `stored` has the present values of those that are `MASKED` (or None). A value that is still masked
     as it was shown is left out, another one with a mask is refused (`InvalidInput`). `serviceUrl` is cut to its
     origin, a blank `serviceSecret` is ignored.
     """
@@ -193,13 +206,14 @@ def changes(sent: Settings, stored: Mapping[str, Any]) -> dict[str, Any]:
     if wanted.get("serviceUrl"):
         parts = urlsplit(wanted["serviceUrl"])
         wanted["serviceUrl"] = f"{parts.scheme.lower()}://{parts.netloc.rpartition('@')[2].lower()}"
-    if MASK in wanted.get("webhooks", ""):
-        if stored.get("webhooks") is None or without_login(stored["webhooks"]) != wanted["webhooks"]:
-            raise codec.fault("webhooks", "holds a mask; send the URL with its login, or as it was shown")
-        del wanted["webhooks"]
+    for name in URLS & wanted.keys():
+        if unmasked_url(name, wanted[name], stored.get(name)) != wanted[name]:
+            del wanted[name]
     if "webhooksCustomHeaders" in wanted:
         known = msgspec.convert(stored.get("webhooksCustomHeaders") or [], list[HeaderField], from_attributes=True)
         wanted["webhooksCustomHeaders"] = msgspec.to_builtins(unmasked_headers(wanted["webhooksCustomHeaders"], known))
+    if "logs" in wanted:
+        wanted["logs"] = msgspec.to_builtins(wanted["logs"])
     return wanted
 
 
@@ -209,7 +223,7 @@ def shown(name: str, value: Any) -> Any:
         return bool(value)
     if value is None:
         return None
-    if name == "webhooks":
+    if name in URLS:
         return without_login(value)
     if name == "webhooksCustomHeaders":
         return masked_headers(msgspec.convert(value, list[HeaderField], from_attributes=True))

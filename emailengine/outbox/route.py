@@ -16,8 +16,12 @@ _OUTLOOK = ("office365.com",)
 _GMAIL = ("gmail.com", "googlemail.com")
 
 
-def smtp_target(settings: AccountSettings, *, ignore_certificates: bool) -> SmtpTarget:
-    """Where the account's mail goes. STARTTLS is used wherever it is offered. `NotFound` without an SMTP server."""
+def smtp_target(settings: AccountSettings, *, ignore_certificates: bool, proxy: str | None = None) -> SmtpTarget:
+    """
+    Where the account's mail goes. STARTTLS is used wherever it is offered. `NotFound` without an SMTP server.
+
+    `proxy` is for accounts that have none of their own.
+    """
     smtp = settings.smtp
     if smtp is None or smtp.host is None:
         raise NotFound("The account has no SMTP server to send through", code="SMTPUnavailable")
@@ -26,7 +30,13 @@ def smtp_target(settings: AccountSettings, *, ignore_certificates: bool) -> Smtp
         port=smtp.port or (465 if smtp.secure else 587),
         secure=bool(smtp.secure),
         tls=tls_policy(smtp.tls, ignore_certificates=ignore_certificates),
+        proxy=settings.proxy or proxy,
     )
+
+
+def common_proxy(settings: Settings) -> str | None:
+    """The installation's proxy, if it is switched on. `SecretUnreadable` if its login cannot be read."""
+    return settings.value("proxyUrl") or None if settings.value("proxyEnabled", False) else None
 
 
 def smtp_login(settings: AccountSettings) -> Login | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any, Literal, Protocol, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocol
 
 from emailengine.core.deadline import Deadline
@@ -27,7 +27,7 @@ class SmtpTarget:
     secure: bool
     tls: Hashable
     starttls: Literal["auto", "required", "never"] = "auto"
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # a URL that may hold a password
     local_address: str | None = None
 
 

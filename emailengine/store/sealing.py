@@ -12,22 +12,25 @@ from emailengine.model.account import AccountSettings, HeaderField, ImapSettings
 
 _LOGIN = re.compile(r"([^:/?#]+://)([^/?#]*)@(.*)", re.DOTALL)
 
+_URLS = ("webhooks", "proxy")
+
 Server = TypeVar("Server", ImapSettings, SmtpSettings)
 
 
 def take_out(settings: AccountSettings) -> tuple[AccountSettings, dict[str, str]]:
     """The settings without their secrets, and these by name."""
     secrets: dict[str, str] = {}
-    webhooks, login = without_login(settings.webhooks)
-    if login is not None:
-        secrets["webhooks"] = login
+    bare_urls: dict[str, str | None] = {}
+    for name in _URLS:
+        bare_urls[name], login = without_login(getattr(settings, name))
+        secrets[name] = login or ""
     headers = []
     for place, one in enumerate(settings.webhooks_custom_headers):
         secrets[f"header.{place}"] = one.value
         headers.append(HeaderField(key=one.key))
     bare = replace(
         settings,
-        webhooks=webhooks,
+        **bare_urls,
         webhooks_custom_headers=headers,
         imap=_take_from("imap", settings.imap, secrets),
         smtp=_take_from("smtp", settings.smtp, secrets),
@@ -39,7 +42,7 @@ def put_in(bare: AccountSettings, secrets: Mapping[str, str]) -> AccountSettings
     """The settings whose parts `take_out` gave."""
     return replace(
         bare,
-        webhooks=with_login(bare.webhooks, secrets.get("webhooks")),
+        **{name: with_login(getattr(bare, name), secrets.get(name)) for name in _URLS},
         webhooks_custom_headers=[
             HeaderField(key=one.key, value=secrets.get(f"header.{place}", ""))
             for place, one in enumerate(bare.webhooks_custom_headers)

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from emailengine.core.secrets import SecretUnreadable, Vault
 from emailengine.errors import StoredUnreadable, StoreUnavailable
 from emailengine.model.codec import fault
-from emailengine.model.settings import KEYS, SECRET, Settings
+from emailengine.model.settings import KEYS, SECRET, URLS, Settings
 from emailengine.store.keys import Keys
 from emailengine.store.records import pack, unpack
 from emailengine.store.redis import Redis
@@ -128,7 +128,7 @@ def _with_secrets(name: str, value: Any, change: Change) -> Any:
         return value
     if name in SECRET:
         return change(value)
-    if name == "webhooks":
+    if name in URLS:
         url, login = without_login(value)
         return with_login(url, change(login)) if login else value
     if name == "webhooksCustomHeaders":

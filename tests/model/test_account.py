@@ -34,6 +34,7 @@ STORED = AccountSettings(
     path=["INBOX"],
     webhooks="https://me:hook-login@example.com/h",
     webhooks_custom_headers=[HeaderField(key="X-A", value="header-value")],
+    proxy="socks5://me:proxy-login@proxy.example.com:1080",
     notify_from=NOW,
     imap=ImapSettings(
         host="imap.example.com",
@@ -105,13 +106,14 @@ class RegistrationTests(SynchronousTestCase):
             "account": " ",
             "name": "x" * 257,
             "email": "no",
+            "proxy": "ftp://proxy.example.com",
             "imap": {"host": "a b", "port": 0, "auth": {"user": "u"}},
             "smtp": {"port": 465},
             "webhooksCustomHeaders": [{"key": "X\r\nY", "value": "a\nb"}],
             "oauth2": {},
             "invented": 1,
         }
-        wanted = ["account", "email", "imap.auth.pass", "imap.host", "imap.port", "invented", "name", "oauth2", "smtp.host", "webhooksCustomHeaders[0].key", "webhooksCustomHeaders[0].value"]  # fmt: skip
+        wanted = ["account", "email", "imap.auth.pass", "imap.host", "imap.port", "invented", "name", "oauth2", "proxy", "smtp.host", "webhooksCustomHeaders[0].key", "webhooksCustomHeaders[0].value"]  # fmt: skip
         self.assertEqual(faults(lambda body: read(body, Registration), body), wanted)
 
     def test_servers(self) -> None:
@@ -134,6 +136,8 @@ class UpdateTests(SynchronousTestCase):
         """Null and blank remove, false drops a server, `*` watches all folders again."""
         self.assertEqual(update({"email": None, "webhooks": ""}), replace(STORED, email=None, webhooks=None))
         self.assertEqual(update({"imap": False, "smtp": None}), replace(STORED, imap=None, smtp=None))
+        for blank in ("", None):
+            self.assertIsNone(update({"proxy": blank}).proxy)
         for path in ("*", ["*"], ["INBOX", "*"], [], None):
             self.assertIsNone(update({"path": path}).path)
 
@@ -160,7 +164,7 @@ class MaskTests(SynchronousTestCase):
     def test_nothing_shown(self) -> None:
         """No view of an account, and no text of it in a log, holds a secret."""
         views = encode(shown(STORED, Live())) + encode(listed(STORED, Live())) + repr(STORED.imap).encode()
-        for secret in (b"pass-word", b"access-token", b"hook-login"):
+        for secret in (b"pass-word", b"access-token", b"hook-login", b"proxy-login"):
             self.assertNotIn(secret, views)
         self.assertNotIn(b"header-value", encode(shown(STORED, Live())))
 
@@ -169,6 +173,7 @@ class MaskTests(SynchronousTestCase):
         view = shown(STORED, Live())
         body = {
             "webhooks": view.webhooks,
+            "proxy": view.proxy,
             "webhooksCustomHeaders": [{"key": "X-A", "value": MASK}],
             "imap": IMAP | {"auth": {"user": "me", "pass": MASK}, "tls": {"rejectUnauthorized": False, "minVersion": "TLSv1.2"}, "resyncDelay": 60},
             "smtp": {"host": "smtp.example.com", "port": 465, "secure": True, "auth": {"user": "me", "accessToken": MASK}},
@@ -184,6 +189,7 @@ class MaskTests(SynchronousTestCase):
             {"imap": IMAP | {"auth": {"user": "you", "pass": MASK}}},
             {"smtp": {"partial": True, "auth": {"user": "me", "pass": MASK}}},
             {"webhooks": f"https://{MASK}:{MASK}@evil.example/h"},
+            {"proxy": f"socks5://{MASK}:{MASK}@evil.example:1080"},
             {"webhooksCustomHeaders": [{"key": "X-B", "value": MASK}]},
         ]
         for body in other:

@@ -23,6 +23,7 @@ from emailengine.model.settings import (
 STORED = {
     "webhooks": "https://me:hook-login@example.com/h",
     "webhooksCustomHeaders": [{"key": "X-A", "value": "header-value"}],
+    "proxyUrl": "socks5://me:proxy-login@example.com:1080",
 }
 SHOWN = "https://******:******@example.com/h"
 
@@ -41,7 +42,7 @@ class ChangeTests(SynchronousTestCase):
 
     def test_masks(self) -> None:
         """A value sent back as it was shown stays; a mask for anything else is refused."""
-        self.assertEqual(changed({"webhooks": SHOWN}), {})
+        self.assertEqual(changed({"webhooks": SHOWN, "proxyUrl": "socks5://******:******@example.com:1080"}), {})
         headers = [{"key": "X-A", "value": "******"}, {"key": "X-B", "value": "new"}]
         self.assertEqual(
             changed({"webhooksCustomHeaders": headers}),
@@ -49,10 +50,18 @@ class ChangeTests(SynchronousTestCase):
         )
         for body in (
             {"webhooks": "https://******:******@evil.example/"},
+            {"proxyUrl": "socks5://******:******@evil.example"},
             {"webhooksCustomHeaders": [{"key": "X-C", "value": "******"}]},
         ):
             self.assertRaises(InvalidInput, changed, body)
             self.assertRaises(InvalidInput, changed, body, {})
+
+    def test_logs(self) -> None:
+        """How logs are kept is one value, with its bounds."""
+        self.assertEqual(changed({"logs": {"all": True}}), {"logs": {"all": True, "maxLogLines": 10_000}})
+        wrong: Any
+        for wrong in ({"maxLogLines": -1}, {"maxLogLines": 1_000_001}, {"accounts": []}, True):
+            self.assertRaises(InvalidInput, changed, {"logs": wrong})
 
     def test_service(self) -> None:
         """The service URL is cut to its origin without a login; a blank secret changes nothing."""
@@ -78,7 +87,7 @@ class ShownTests(SynchronousTestCase):
         told = {name: shown(name, value) for name, value in values.items()}
         self.assertEqual(told["webhooks"], SHOWN)
         self.assertEqual((told["serviceSecret"], told["notifyText"], told["queueKeep"]), (True, True, None))
-        for secret in (b"hook-login", b"header-value", b"very secret"):
+        for secret in (b"hook-login", b"header-value", b"very secret", b"proxy-login"):
             self.assertNotIn(secret, encode(told))
         self.assertEqual((shown("serviceSecret", ""), shown("serviceSecret", None)), (False, False))
 

@@ -10,7 +10,7 @@ from emailengine.errors import NotFound
 from emailengine.model.account import AccountSettings, Auth, ImapSettings, SmtpSettings, Tls
 from emailengine.net.tls import TlsPolicy
 from emailengine.outbox.mail import Mail
-from emailengine.outbox.route import copy_path, ehlo_name, smtp_login, smtp_target, wants_copy
+from emailengine.outbox.route import common_proxy, copy_path, ehlo_name, smtp_login, smtp_target, wants_copy
 
 
 def account(imap: str | None = "imap.x.example", smtp: str | None = "smtp.x.example", **more: Any) -> AccountSettings:
@@ -86,6 +86,18 @@ class TargetTests(SynchronousTestCase):
         target = smtp_target(lax, ignore_certificates=False)
         self.assertTrue(target.secure)
         self.assertEqual(target.tls, TlsPolicy(verify=False))
+
+    def test_proxy(self) -> None:
+        """The way is the account's proxy, else the installation's where that is switched on; its login is not shown."""
+        on = Fixed(proxyEnabled=True, proxyUrl="socks5://u:hunter2@p")
+        self.assertEqual(common_proxy(on), "socks5://u:hunter2@p")
+        for off in (Fixed(), Fixed(proxyEnabled=True, proxyUrl=""), Fixed(proxyUrl="http://p")):
+            self.assertIsNone(common_proxy(off))
+        target = smtp_target(account(), ignore_certificates=False, proxy=common_proxy(on))
+        self.assertEqual(target.proxy, "socks5://u:hunter2@p")
+        self.assertNotIn("hunter2", repr(target))
+        own = smtp_target(account(proxy="http://own"), ignore_certificates=False, proxy=common_proxy(on))
+        self.assertEqual(own.proxy, "http://own")
 
     def test_none(self) -> None:
         """Without an SMTP server nothing can be sent."""

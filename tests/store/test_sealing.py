@@ -18,6 +18,7 @@ SETTINGS = st.builds(
     AccountSettings,
     account=st.just("a"),
     webhooks=URL,
+    proxy=URL,
     webhooks_custom_headers=st.lists(st.builds(HeaderField, key=st.just("X"), value=st.text(max_size=3)), max_size=3),
     imap=st.none() | st.builds(ImapSettings, auth=AUTH),
     smtp=st.none() | st.builds(SmtpSettings, auth=AUTH),
@@ -32,6 +33,7 @@ class SealingTests(SynchronousTestCase):
         self.assertEqual(take_out(put_in(bare, secrets)), (bare, secrets))
         self.assertEqual(take_out(bare), (bare, {}))
         self.assertEqual(put_in(bare, secrets).webhooks, settings.webhooks)
+        self.assertEqual(put_in(bare, secrets).proxy, settings.proxy)
         self.assertEqual(put_in(bare, secrets).webhooks_custom_headers, settings.webhooks_custom_headers)
         for block in (settings.imap, settings.smtp):
             if block is not None and block.auth is not None and block.auth.pass_:

@@ -10,6 +10,7 @@ from tests.redis_server import RedisCase
 SECRETS = {
     "serviceSecret": "very secret",
     "webhooks": "https://me:hook-login@example.com/",
+    "proxyUrl": "socks5://me:proxy-login@example.com:1080",
     "webhooksCustomHeaders": [{"key": "X-A", "value": "header-value"}, {"key": "X-B"}],
 }
 
@@ -24,13 +25,16 @@ class SettingsStoreTests(RedisCase):
         """What is written is answered from memory at once, and after the next start; null is the default again."""
         store = await self.store()
         self.assertEqual((store.value("notifyText"), store.value("notifyText", 7)), (None, 7))
-        await store.write({"notifyText": False, "webhookEvents": ["*"], "queueKeep": 5, "smtpEhloName": "host"})
+        await store.write(
+            {"notifyText": False, "webhookEvents": ["*"], "queueKeep": 5, "smtpEhloName": "host", "logs": {"all": True}}
+        )
         await store.write({"smtpEhloName": None})
         await store.write({})
         for one in (store, await self.store()):
             self.assertEqual(
                 (one.value("notifyText", True), one.value("queueKeep"), one.value("smtpEhloName", "d")), (False, 5, "d")
             )
+            self.assertEqual(one.value("logs"), {"all": True})
             self.assertEqual(await one.read(["webhookEvents", "serviceUrl"]), {"webhookEvents": ["*"]})
 
     async def test_unknown(self) -> None:
@@ -54,7 +58,7 @@ class SettingsStoreTests(RedisCase):
         store = await self.store("one")
         await store.write(SECRETS)
         raw = b"".join(await self.redis.call("HGETALL", self.keys.settings()))
-        for secret in (b"very secret", b"hook-login", b"header-value"):
+        for secret in (b"very secret", b"hook-login", b"header-value", b"proxy-login"):
             self.assertNotIn(secret, raw)
         for one in (store, await self.store("one")):
             self.assertEqual({name: one.value(name) for name in SECRETS}, SECRETS)

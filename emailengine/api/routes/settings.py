@@ -11,6 +11,7 @@ from emailengine.api.seams import SettingsStore
 from emailengine.model.event import EVENTS
 from emailengine.model.settings import (
     KEYS,
+    MASKED,
     Settings,
     SettingsAnswer,
     SettingsQuery,
@@ -21,7 +22,6 @@ from emailengine.model.settings import (
 )
 
 _AREA = "Settings"
-_MASKED = ("webhooks", "webhooksCustomHeaders")
 
 
 @frozen
@@ -65,6 +65,6 @@ class SettingsRoutes:
         return answer
 
     async def write(self, call: Call[Nothing, Nothing, Settings]) -> SettingsUpdated:
-        wanted = changes(call.body, await self.settings.read(_MASKED))
+        wanted = changes(call.body, await self.settings.read(list(MASKED)))
         await self.settings.write(wanted)
         return SettingsUpdated(updated=list(wanted))
