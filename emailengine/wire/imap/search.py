@@ -98,7 +98,7 @@ def uid(uids: UidSet | str) -> Criterion:
 
 
 def sequence(numbers: UidSet | str) -> Criterion:
-    """By sequence number."""
+    """By sequence number; "$" is what a search with SAVE found (RFC 5182)."""
     return [write.sequence(numbers)]
 
 
@@ -167,11 +167,9 @@ def gmail_raw(query: str) -> Criterion:
     return write.command(b"X-GM-RAW", write.string(query))
 
 
-def gmail_label(name: str) -> Criterion:
+def gmail_label(name: str, *, utf8: bool = False) -> Criterion:
     r"""With this label of Gmail: a system one (`\Inbox`) or a user's, which is named like a mailbox."""
-    if name.startswith("\\"):
-        return write.command(b"X-GM-LABELS", write.flag(name))
-    return write.command(b"X-GM-LABELS", write.mailbox(name))
+    return write.command(b"X-GM-LABELS", write.label(name, utf8=utf8))
 
 
 def all_of(criteria: Iterable[Sequence[Piece]]) -> Criterion:
@@ -195,12 +193,16 @@ def negated(criterion: Sequence[Piece]) -> Criterion:
 
 def needs_utf8(criterion: Sequence[Piece]) -> bool:
     """Whether a value in it is not ASCII."""
-    return any(isinstance(one, Literal) and not one.data.isascii() for one in criterion)
+    return any(not (one.data if isinstance(one, Literal) else one).isascii() for one in criterion)
 
 
-def charset(criterion: Sequence[Piece]) -> list[Piece]:
-    """The words that come before a criterion in the command: CHARSET UTF-8, or nothing where all is ASCII."""
-    return [b"CHARSET UTF-8"] if needs_utf8(criterion) else []
+def charset(criterion: Sequence[Piece], *, utf8: bool = False) -> list[Piece]:
+    """
+    The words that come before a criterion in the command: CHARSET UTF-8, or nothing where all is ASCII.
+
+    Nothing either where UTF-8 is agreed upon: after ENABLE UTF8=ACCEPT the words are forbidden (RFC 6855 3).
+    """
+    return [b"CHARSET UTF-8"] if needs_utf8(criterion) and not utf8 else []
 
 
 def _one_key(criterion: Sequence[Piece]) -> list[Piece]:

@@ -111,6 +111,13 @@ class UidSet:
         """The greatest member, None if there is none."""
         return self.ranges[-1][1] if self.ranges else None
 
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The smallest and the greatest member. Raises WeMisusedProtocol for the empty set."""
+        if not self.ranges:
+            raise WeMisusedProtocol("an empty set has no bounds")
+        return self.ranges[0][0], self.ranges[-1][1]
+
     def union(self, other: UidSet) -> UidSet:
         if not self.ranges or not other.ranges:
             return self if self.ranges else other

@@ -16,13 +16,15 @@ from emailengine.wire.errors import WeMisusedProtocol
 from emailengine.wire.imap import mutf7
 from emailengine.wire.imap.tokens import Literal as Literal
 from emailengine.wire.imap.tokens import Piece as Piece
-from emailengine.wire.imap.uidset import UidSet
+from emailengine.wire.imap.uidset import MAX_UID, UidSet
 
 LITERAL_MINUS_LIMIT = 4096
 """RFC 7888 5: with LITERAL- only literals up to this size go out unasked."""
 
 LONGEST_QUOTED = 1000
 """Above this a string goes as a literal: some servers read command lines into small buffers."""
+
+_MOST_RANGES = 40  # of known UIDs: under 1000 octets
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,11 +34,16 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _FLAG = re.compile(r"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,200}")
 _SET = re.compile(r"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?)*|\$")
 _ITEM = re.compile(
-    r"[A-Z0-9.\-]+(?:\[[A-Z0-9.\- ()\"_]*\](?:<[0-9]+(?:\.[0-9]+)?>)?)?(?: ?\([A-Z0-9 ]*\))?",
+    r"[A-Z0-9.\-]+(?:\[[A-Z0-9.\-]*(?: \([A-Z0-9.\-_]+(?: [A-Z0-9.\-_]+)*\))?\](?:<[0-9]+(?:\.[0-9]+)?>)?)?"
+    r"(?: ?\([A-Z0-9]*(?: [A-Z0-9]+)*\))?",
     re.IGNORECASE | re.ASCII,
 )
+_SORT_KEY = re.compile(r"(?:REVERSE )?(?:ARRIVAL|CC|DATE|DISPLAYFROM|DISPLAYTO|FROM|SIZE|SUBJECT|TO)")
 _PREFIX = re.compile(r"(?:[0-9]{1,10}\.){0,100}")
 _FIELD = re.compile(rb"[!#$&'+\-./0-9;<=>?@A-Z^_`a-z|}~]{1,200}")  # ftext that is an astring, too
+
+
+_RETURN = frozenset(("ALL", "COUNT", "MAX", "MIN", "SAVE"))
 
 
 class LiteralMode(Enum):
@@ -129,6 +136,67 @@ def flag(name: str) -> bytes:
 def flag_list(names: Iterable[str]) -> bytes:
     """Flags in parentheses; `()` for none."""
     return b"(" + b" ".join([flag(one) for one in names]) + b")"
+
+
+def label(name: str, *, utf8: bool = False) -> Piece:
+    r"""A label of Gmail: a system one (`\Inbox`) is an atom, a user's is named like a mailbox."""
+    return flag(name) if name.startswith("\\") else mailbox(name, utf8=utf8)
+
+
+def label_list(names: Iterable[str], *, utf8: bool = False) -> list[Piece]:
+    """Labels in parentheses; `()` for none."""
+    return parenthesised([label(one, utf8=utf8) for one in names])
+
+
+def sort_keys(keys: Iterable[str]) -> bytes:
+    """What SORT orders by, most significant first: `(REVERSE DATE SUBJECT)` (RFC 5256, RFC 5957)."""
+    wanted = list(keys)
+    if not wanted or not all(map(_SORT_KEY.fullmatch, wanted)):
+        raise WeMisusedProtocol("not keys to sort by")
+    return f"({' '.join(wanted)})".encode("ascii")
+
+
+def result_options(names: Iterable[str] = (), *, page: tuple[int, int] | None = None) -> bytes:
+    """
+    What SEARCH shall answer: `RETURN (ALL COUNT)`, of ALL, COUNT, MIN, MAX (RFC 4731) and SAVE (RFC 5182).
+
+    `page` asks for the first to the last of the messages found, counted from 1, or from -1, the newest (RFC 9394).
+    """
+    wanted = list(names)
+    if not _RETURN.issuperset(wanted):
+        raise WeMisusedProtocol("not what a search can answer")
+    if page is not None:
+        first, last = page
+        if not (0 < abs(first) <= MAX_UID and 0 < abs(last) <= MAX_UID and (first < 0) == (last < 0)):
+            raise WeMisusedProtocol("a page counts from 1 on, or from -1 on")
+        wanted.append(f"PARTIAL {first}:{last}")
+    return f"RETURN ({' '.join(wanted)})".encode("ascii")
+
+
+def qresync(uidvalidity: int, modseq: int, known: UidSet | None = None) -> bytes:
+    """
+    What SELECT shall catch up from: `(QRESYNC (1 2 3:9))` (RFC 7162 3.2.5). `known` are the UIDs of whose end to hear.
+
+    A set too long for a command line is widened to one range, from which the server tells more than was asked.
+    """
+    if not (0 < uidvalidity <= MAX_UID and modseq > 0):
+        raise WeMisusedProtocol("nothing is known to catch up from")
+    told = b"%d %s" % (uidvalidity, number(modseq))
+    if known:
+        written = str(known if len(known.ranges) <= _MOST_RANGES else UidSet.of_range(*known.bounds))
+        told += b" " + written.encode("ascii")
+    return b"(QRESYNC (" + told + b"))"
+
+
+def message(octets: bytes, *, utf8: bool = False) -> list[Piece]:
+    """
+    A message for APPEND. With NUL in it, it goes as a literal8, which takes a server with BINARY (RFC 3516).
+
+    `utf8` (after ENABLE UTF8=ACCEPT, not with IMAP4rev2 alone) marks one whose headers are not ASCII (RFC 6855 4).
+    """
+    if utf8 and not octets[: max(0, octets.find(b"\r\n\r\n"))].isascii():
+        return [b"UTF8 (", Literal(octets, binary=True), b")"]
+    return [Literal(octets, binary=b"\0" in octets)]
 
 
 def item(name: str) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hypothesis import assume, example, given
@@ -32,6 +34,8 @@ EVIL = st.text(alphabet='a1 "\\(){}[]<>%*$:,.-+~\r\n\t\0\x7féſK\u2028日\ud800
         "ALL",
     ]
 )
+END_OF_LINE = re.compile(rb"\r\n|\r|\n")
+END_IN_LITERAL = re.compile(rb"\{([0-9]+)[+-]?\}\Z")
 NUMBERS = st.integers() | st.floats()
 
 # Everything that takes text, and everything that takes a number
@@ -41,13 +45,21 @@ TEXT_ARGUMENTS: list[Callable[[Any], Any]] = [
     *(lambda one: write.item(write.header_fields([one])), lambda one: write.item(write.header_fields(["a"], part=one))),
     *(search.flag, search.uid, search.sequence, search.from_, search.to, search.cc, search.bcc, search.subject),
     *(search.body, search.text, search.header, lambda one: search.header("X", one), search.email_id, search.thread_id),
-    *(search.gmail_id, search.gmail_thread, search.gmail_raw, search.gmail_label),
+    *(search.gmail_id, search.gmail_thread, search.gmail_raw, search.gmail_label, write.label),
+    *(lambda one: write.label_list(["\\Inbox", one, one]), lambda one: write.sort_keys([one, one])),
+    *(lambda one: write.result_options([one]), lambda one: write.message(one.encode("utf-8", "replace"))),
+]
+UTF8_ARGUMENTS: list[Callable[[Any], Any]] = [
+    *(partial(write.mailbox, utf8=True), partial(write.label, utf8=True), partial(search.gmail_label, utf8=True)),
+    *(lambda one: write.label_list([one, one], utf8=True), lambda one: write.mailbox(one.encode("utf-8", "replace"))),
 ]
 NUMBER_ARGUMENTS: list[Callable[[Any], Any]] = [
     *(write.date, write.date_time, search.since, search.before, search.on, search.sent_since, search.sent_before),
 ]
 WHOLE_NUMBERS: list[Callable[[int], Any]] = [
     *(write.number, search.younger, search.older, search.larger, search.smaller, search.modseq),
+    *(lambda one: write.result_options(page=(one, -5)), lambda one: write.result_options(["ALL"], page=(1, one))),
+    *(lambda one: write.qresync(one, 1), lambda one: write.qresync(1, one, UidSet.of([1, 3]))),
 ]
 
 
@@ -63,6 +75,18 @@ def read(pieces: list[Piece]) -> list[Token]:
     return Reader(text, literals).rest()[1:]
 
 
+def commands(octets: bytes) -> int:
+    """How many commands a server sees that knows of line ends and literals, of nothing else, and is not strict."""
+    count = pos = 0
+    while pos < len(octets):
+        end = END_OF_LINE.search(octets, pos)
+        assert end is not None, "the last command has no end"
+        literal = END_IN_LITERAL.search(octets[pos : end.start()])
+        pos = end.end() + (int(literal[1]) if literal else 0)
+        count += not literal
+    return count
+
+
 class InjectionTests(SynchronousTestCase):
     def unbroken(self, make: Callable[[Any], Any], value: Any) -> None:
         """The argument is refused, or it is text without line breaks and literals, and ends where it should."""
@@ -71,10 +95,16 @@ class InjectionTests(SynchronousTestCase):
         except WeMisusedProtocol:
             return
         for one in pieces:
-            if isinstance(one, bytes):
-                self.assertTrue(all(0x20 <= octet <= 0x7E for octet in one), one)
+            if isinstance(one, Literal):
+                self.assertTrue(one.binary or b"\0" not in one.data)
+            elif make in UTF8_ARGUMENTS:
+                one.decode("utf-8")
+                self.assertFalse(any(octet < 0x20 or octet == 0x7F for octet in one), one)
             else:
-                self.assertNotIn(b"\0", one.data)
+                self.assertTrue(all(0x20 <= octet <= 0x7E for octet in one), one)
+        for mode in LiteralMode:
+            bursts = write.render(b"a1", write.command(b"X", pieces, b"END"), mode)
+            self.assertEqual(commands(b"".join(b"".join(burst) for burst in bursts)), 1)
         alone = read(write.command(b"X", pieces))
         self.assertEqual(read(write.command(b"X", write.parenthesised([pieces]), b"END")), [b"X", alone[1:], b"END"])
 
@@ -83,7 +113,7 @@ class InjectionTests(SynchronousTestCase):
     @example("\n")
     def test_texts(self, value: str) -> None:
         """No text leaves its place in a command."""
-        for make in TEXT_ARGUMENTS:
+        for make in [*TEXT_ARGUMENTS, *UTF8_ARGUMENTS]:
             self.unbroken(make, value)
 
     @given(NUMBERS)
@@ -184,6 +214,44 @@ class WriteTests(SynchronousTestCase):
         ):
             self.assertRaises(WeMisusedProtocol, wrong)
 
+    def test_extensions(self) -> None:
+        """What the extensions add, as the server gets it."""
+        for found, expected in [
+            (write.label_list(["\\Inbox", "Büro"]), [b'(\\Inbox "B&APw-ro")']),
+            (write.label_list(["Büro"], utf8=True), ['("Büro")'.encode()]),
+            (write.label_list([]), [b"()"]),
+            (write.sort_keys(["REVERSE ARRIVAL", "SUBJECT"]), b"(REVERSE ARRIVAL SUBJECT)"),
+            (write.result_options(), b"RETURN ()"),
+            (write.result_options(["SAVE", "COUNT"]), b"RETURN (SAVE COUNT)"),
+            (write.result_options(page=(-1, -100)), b"RETURN (PARTIAL -1:-100)"),
+            (write.sequence("$"), b"$"),
+            (write.qresync(1, 2), b"(QRESYNC (1 2))"),
+            (write.qresync(1, 2, UidSet()), b"(QRESYNC (1 2))"),
+            (write.qresync(1, 2, UidSet.of([3, 5])), b"(QRESYNC (1 2 3,5))"),
+            (write.qresync(1, 2, UidSet.of(range(3, 9000, 2))), b"(QRESYNC (1 2 3:8999))"),
+            (write.message(b"S: x\r\n\r\n\xe9"), [Literal(b"S: x\r\n\r\n\xe9")]),
+            (write.message(b"\0"), [Literal(b"\0", binary=True)]),
+            (write.message(b"S: x\r\n\r\n\xe9", utf8=True), [Literal(b"S: x\r\n\r\n\xe9")]),
+            (
+                write.message(b"S: \xc3\xa9\r\n\r\n", utf8=True),
+                [b"UTF8 (", Literal(b"S: \xc3\xa9\r\n\r\n", binary=True), b")"],
+            ),
+        ]:
+            self.assertEqual(found, expected)
+        for wrong in (
+            lambda: write.sort_keys([]),
+            lambda: write.sort_keys(["DATE\n"]),
+            lambda: write.result_options(["PARTIAL"]),
+            lambda: write.result_options(page=(-1, 5)),
+            lambda: write.result_options(page=(0, 5)),
+            lambda: write.qresync(0, 5),
+            lambda: write.qresync(5, 0),
+            lambda: write.label("\\A B"),
+            lambda: write.item('BODY["]'),
+            lambda: write.item("BODY[)]"),
+        ):
+            self.assertRaises(WeMisusedProtocol, wrong)
+
     @given(st.integers(-62135596800, 253402300799))
     def test_moments(self, seconds: int) -> None:
         """APPEND's moment is read back to the second; SEARCH's is its day."""
@@ -211,6 +279,8 @@ class SearchTests(SynchronousTestCase):
             (search.negated(search.any_of([[b"A"], [b"B"], [b"C"]])), [b"NOT (OR (A) (OR (B) (C)))"]),
             (search.all_of([search.from_("a"), search.to("b")]), [b'FROM "a" TO "b"']),
             (search.charset(search.body("é")), [b"CHARSET UTF-8"]),
+            (search.charset(search.body("é"), utf8=True), []),
+            (search.charset(search.gmail_label("é", utf8=True)), [b"CHARSET UTF-8"]),
             (search.charset(search.body("a\r\n")), []),
         ]:
             self.assertEqual(found, expected)
