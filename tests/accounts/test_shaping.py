@@ -47,7 +47,7 @@ def seen(
         b" BODYSTRUCTURE " + body + more + b")"
     )  # fmt: skip
     assert isinstance(response, Fetch)
-    return response.data
+    return response
 
 
 def entry(one: Fetched) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class EntryTests(SynchronousTestCase):
     @given(st.sampled_from(NAMES))
     def test_any_server(self, name: str) -> None:
         """Whatever servers told in the transcripts becomes an entry and a detail."""
-        found = [one.data for one in read_some(said_by_server(name)) if isinstance(one, Fetch)]
+        found = [one for one in read_some(said_by_server(name)) if isinstance(one, Fetch)]
         for one in found:
             entry(one)
             encode(shape_detail(one, sort_leaves(one.body), 1, "INBOX", None, b"a: b\r\n\r\n", None))

@@ -56,7 +56,7 @@ class OneMessage:
             return []
         told = read_one(b"* 1 FETCH (UID 5 BODYSTRUCTURE " + STRUCTURE + b")")
         assert isinstance(told, Fetch)
-        return [told.data]
+        return [told]
 
     async def fetch_part(self, uid: int, section: str, *, offset: int, size: int) -> bytes:
         self.asked.append((section, offset))

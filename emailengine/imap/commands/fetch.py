@@ -79,10 +79,9 @@ class FetchUids(_Fetch):
     def take(self, response: Response) -> bool:
         if type(response) is not Fetch:
             return False
-        told = response.data
-        if told.uid is None or told.uid not in self._uids:
+        if response.uid is None or response.uid not in self._uids:
             return False
-        return self._keep(told.uid, told)
+        return self._keep(response.uid, response)
 
     def refused(self, final: Tagged) -> EmailEngineError:
         return refusal(final, self.word)
@@ -105,7 +104,7 @@ class FetchSequence(_Fetch):
     def take(self, response: Response) -> bool:
         if type(response) is not Fetch or (self._wanted is not None and response.seq not in self._wanted):
             return False
-        return self._keep(response.seq, response.data)
+        return self._keep(response.seq, response)
 
 
 def _has_contents(told: Fetched) -> bool:

@@ -79,12 +79,6 @@ class Vanished:
 
 
 @define
-class Fetch:
-    seq: int
-    data: Fetched
-
-
-@define
 class Capability:
     """Upper case."""
 
@@ -110,8 +104,20 @@ class Search:
 
 
 @define
+class Sort:
+    """RFC 5256: as `Search`, in the order asked for."""
+
+    uids: list[int]
+    modseq: int | None = None
+
+
+@define
 class ESearch:
-    """RFC 4731. `tag` names the command this answers; `all` is None where it was not asked for or nothing was found."""
+    """
+    RFC 4731. `tag` names the command this answers; `all` is None where it was not asked for or nothing was found.
+
+    `partial` is the page asked for (RFC 9394), empty where it lies behind the last message.
+    """
 
     tag: bytes | None = None
     uid: bool = False
@@ -138,6 +144,9 @@ class Other:
     tokens: list[Token]
 
 
+Fetch: TypeAlias = Fetched
+"""The response FETCH is what it tells of its message."""
+
 Response: TypeAlias = (
     Continuation
     | Tagged
@@ -146,13 +155,14 @@ Response: TypeAlias = (
     | Recent
     | Expunge
     | Vanished
-    | Fetch
+    | Fetched
     | Capability
     | Enabled
     | Flags
     | ListEntry
     | StatusData
     | Search
+    | Sort
     | ESearch
     | Id
     | Namespace
@@ -165,12 +175,12 @@ Response: TypeAlias = (
 _UNTAGGED = re.compile(rb"\*[ \t]++(?:([0-9]{1,10}+)[ \t]++)?+([A-Za-z][A-Za-z0-9.\-_=]*+)(?![^ \t\r\n(\[])")
 _TAGGED = re.compile(rb"([^ \t\r\n(){%*\"\\\]]++)[ \t]++(OK|NO|BAD)(?![^ \t\r\n\[])", re.IGNORECASE)
 _OPEN = re.compile(rb"[ \t]*+\(")
-_NUMBERS = re.compile(rb"[ \t]*+([0-9 \t]*+)(?:\((?:MODSEQ|modseq) ([0-9]{1,18}+)\))?+[ \t\r]*+")
+_NUMBERS = re.compile(rb"[ \t]*+([0-9 \t]*+)(?:\(MODSEQ[ \t]++([0-9]{1,18}+)\))?+[ \t\r]*+", re.IGNORECASE)
 _VANISHED = re.compile(rb"[ \t]*+(\([ \t]*EARLIER[ \t]*\)[ \t]*+)?+([0-9:,]*+)[ \t\r]*+", re.IGNORECASE)
 _FREE_TEXT = frozenset(("OK", "NO", "BAD", "BYE", "PREAUTH"))
 
 
-def parse(pieces: Sequence[Piece], *, max_nesting: int = MAX_NESTING, utf8: bool = False) -> Response:
+def parse(pieces: Sequence[Piece], max_nesting: int = MAX_NESTING, utf8: bool = False) -> Response:
     """
     The value of one response, given as the pieces that `Splitter.feed` made of it.
 
@@ -182,7 +192,7 @@ def parse(pieces: Sequence[Piece], *, max_nesting: int = MAX_NESTING, utf8: bool
         if isinstance(line, bytes):
             told = flags_only(line)
             if told is not None:
-                return Fetch(told.seq, told)
+                return told
     line, literals = join(pieces)
     match = _UNTAGGED.match(line)
     if match is None:
@@ -195,14 +205,14 @@ def parse(pieces: Sequence[Piece], *, max_nesting: int = MAX_NESTING, utf8: bool
             opened = _OPEN.match(line, pos)
             if opened is None:
                 raise TheyBrokeProtocol("FETCH without items", line)
-            return Fetch(n, fetch.read(line, opened.end(), n, literals, max_nesting=max_nesting, utf8=utf8))
+            return fetch.read(line, opened.end(), n, literals, max_nesting=max_nesting, utf8=utf8)
         if name in _COUNTS:
             return _COUNTS[name](n)
         return Other(name, [match[1], *Reader(line, literals, pos=pos, max_nesting=max_nesting).rest()])
     if name in _FREE_TEXT:
         return Status(name, *codes.split(line[pos:]))
-    if name == "SEARCH":
-        return _search(line, pos)
+    if name in ("SEARCH", "SORT"):
+        return _search(name, line, pos)
     if name == "VANISHED":
         return _vanished(line, pos)
     reader = Reader(line, literals, pos=pos, max_nesting=max_nesting)
@@ -222,11 +232,12 @@ def _continuation_or_tagged(line: bytes) -> Response:
     return Tagged(match[1], match[2].upper().decode("ascii"), *codes.split(line[match.end() :]))
 
 
-def _search(line: bytes, pos: int) -> Search:
+def _search(name: str, line: bytes, pos: int) -> Search | Sort:
     match = _NUMBERS.fullmatch(line, pos)
     if match is None:
-        raise TheyBrokeProtocol("SEARCH with something that is no number", line[pos:])
-    return Search(_numbers(match[1]), None if match[2] is None else int(match[2]))
+        raise TheyBrokeProtocol(f"{name} with something that is no number", line[pos : pos + 80])
+    found, modseq = _numbers(match[1]), None if match[2] is None else int(match[2])
+    return Search(found, modseq) if name == "SEARCH" else Sort(found, modseq)
 
 
 def _numbers(text: bytes) -> list[int]:

@@ -121,20 +121,21 @@ class Splitter:
     def _feed(self, data: bytes, done: list[list[Piece]]) -> None:
         pos = 0
         max_line = self._max_line
-        plain = b"}\r" not in data and b"}\n" not in data and len(data) <= max_line
+        untried = len(data) <= max_line
         while True:
             if self._need:
                 pos = self._fill(data, pos)
                 if self._need:
                     return
-            if plain and not self._line and not self._pieces:
-                # the usual case by far: no literal can start or end in what is left
-                lines = data[pos:].split(b"\r\n")
-                if data.count(b"\n", pos) == len(lines) - 1:
-                    self._line += lines.pop()
-                    done.extend([[one] for one in lines if one])
-                    return
-                plain = False
+            if untried and not self._line and not self._pieces:
+                untried = False
+                if data.find(b"}", pos) < 0 or (data.find(b"}\r", pos) < 0 and data.find(b"}\n", pos) < 0):
+                    # the usual case by far: no literal can start or end in what is left
+                    lines = data[pos:].split(b"\r\n")
+                    if data.count(b"\n", pos) == len(lines) - 1:
+                        self._line += lines.pop()
+                        done.extend([[one] for one in lines if one])
+                        return
             end = data.find(b"\n", pos)
             if end < 0:
                 if pos < len(data):

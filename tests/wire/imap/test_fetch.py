@@ -112,13 +112,10 @@ class PartTests(SynchronousTestCase):
             ]
         )
         assert isinstance(found, Fetch)
-        assert found.data.body is not None
-        self.assertEqual([one.number for one in found.data.body.walk()], ["", "1", "1.1", "1.2", "2"])
+        assert found.body is not None
+        self.assertEqual([one.number for one in found.body.walk()], ["", "1", "1.1", "1.2", "2"])
         self.assertEqual(
-            [
-                (one.number, [above.subtype for above in parents])
-                for one, parents in found.data.body.walk_with_parents()
-            ],
+            [(one.number, [above.subtype for above in parents]) for one, parents in found.body.walk_with_parents()],
             [
                 ("", []),
                 ("1", ["mixed"]),

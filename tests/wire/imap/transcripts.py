@@ -65,10 +65,10 @@ def told(value: object) -> str:
     if attrs.has(kind):
         parts = []
         for one in attrs.fields(kind):
-            there = getattr(value, one.name)
+            there = getattr(value, one.alias)
             default = one.default.factory() if isinstance(one.default, FACTORY) else one.default
             if one.name != "raw" and there != default:
-                parts.append(f"{one.name}={told(there)}")
+                parts.append(f"{one.alias}={told(there)}")
         return f"{kind.__name__}({', '.join(parts)})"
     if isinstance(value, frozenset):
         return "{" + " ".join(sorted(value)) + "}"
