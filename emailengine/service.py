@@ -21,6 +21,7 @@ from emailengine.accounts.login import Opening
 from emailengine.accounts.roster import Roster
 from emailengine.accounts.shared import Shared
 from emailengine.accounts.verbs.reading import TextWish
+from emailengine.accounts.wirelog import ProtocolLogs
 from emailengine.api import app
 from emailengine.api.access import AccessRules
 from emailengine.api.cors import Cors
@@ -54,6 +55,7 @@ from emailengine.store.figures import StoreFigures
 from emailengine.store.folders import FolderStore
 from emailengine.store.index import Index
 from emailengine.store.keys import Keys
+from emailengine.store.logs import LogStore
 from emailengine.store.queue import Queue
 from emailengine.store.redis import Redis
 from emailengine.store.say import SayStore
@@ -104,6 +106,8 @@ def build(config: Config, reactor: Any, *, failed: Callable[[Exception], None]) 
     add(Lag(reactor))
 
     # the accounts
+    logs = ProtocolLogs(clock=reactor, store=LogStore(redis=redis, keys=keys), settings=settings)
+    add(logs)
     census = Census()
     heard = _Heard()
     shared = Shared(
@@ -116,6 +120,7 @@ def build(config: Config, reactor: Any, *, failed: Callable[[Exception], None]) 
             ignore_certificates=lambda: bool(settings.value("ignoreMailCertErrors", False)),
             proxy=lambda: common_proxy(settings),
             client_id=lambda: _client_id(settings),
+            logs=logs,
             silence=config.imap_timeout,
         ),
         accounts=accounts,
@@ -191,7 +196,12 @@ def build(config: Config, reactor: Any, *, failed: Callable[[Exception], None]) 
         hostname=hostname,
         most=config.max_size,
     )
-    heard.left = outbox.forget
+
+    async def left(account: str) -> None:
+        logs.forget(account)
+        await outbox.forget(account)
+
+    heard.left = left
     figures = StoreFigures(
         clock=reactor,
         redis=redis,
@@ -204,6 +214,7 @@ def build(config: Config, reactor: Any, *, failed: Callable[[Exception], None]) 
         accounts=roster,
         mailing=mailing,
         outbox=outbox,
+        logs=logs,
         settings=settings,
         tokens=tokens,
         figures=figures,

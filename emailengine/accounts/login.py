@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from attrs import define
 from twisted.internet.interfaces import IReactorTime
 
-from emailengine.errors import AccountUnavailable, AuthenticationRefused
+from emailengine.accounts.wirelog import ProtocolLogs
+from emailengine.errors import AccountUnavailable, AuthenticationRefused, EmailEngineError
 from emailengine.imap.session import ImapTarget, Session, open_session
 from emailengine.model.account import AccountSettings, Auth, Tls
 from emailengine.net.credentials import Credentials
@@ -28,6 +29,7 @@ class Opening:
     ignore_certificates: Callable[[], bool]
     proxy: Callable[[], str | None]
     client_id: Callable[[], Mapping[str, str]]
+    logs: ProtocolLogs
     silence: float = 60.0
 
     async def __call__(self, settings: AccountSettings, news: Callable[[Response], None]) -> Session:
@@ -35,16 +37,22 @@ class Opening:
         imap = settings.imap
         if imap is None or imap.auth is None:
             raise AuthenticationRefused("The account has no credentials for its mail server", code="NoCredentials")
-        return await open_session(
-            clock=self.clock,
-            dialer=self.dialer,
-            contexts=self.contexts,
-            target=imap_target(settings, ignore_certificates=self.ignore_certificates(), proxy=self.proxy()),
-            credentials=credentials(imap.auth),
-            news=news,
-            client_id=self.client_id(),
-            silence=self.silence,
-        )
+        wire_log = self.logs.of(settings.account, settings.logs)
+        try:
+            return await open_session(
+                clock=self.clock,
+                dialer=self.dialer,
+                contexts=self.contexts,
+                target=imap_target(settings, ignore_certificates=self.ignore_certificates(), proxy=self.proxy()),
+                credentials=credentials(imap.auth),
+                news=news,
+                client_id=self.client_id(),
+                silence=self.silence,
+            )
+        except EmailEngineError as error:
+            if wire_log is not None:
+                wire_log.event(f"no session came about: {error.message}")
+            raise
 
 
 def watches_mail(settings: AccountSettings) -> bool:

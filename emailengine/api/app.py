@@ -23,6 +23,7 @@ from emailengine.api.access import Access, AccessRules, Admitted, Presented
 from emailengine.api.cors import Cors
 from emailengine.api.errors import JSON_TYPE, Header, Refusal, phrase, plain, refusal
 from emailengine.api.routes.accounts import AccountRoutes
+from emailengine.api.routes.logs import LogRoutes
 from emailengine.api.routes.mailboxes import MailboxRoutes
 from emailengine.api.routes.messages import MessageRoutes
 from emailengine.api.routes.operations import OperationRoutes
@@ -30,7 +31,7 @@ from emailengine.api.routes.outbox import OutboxRoutes
 from emailengine.api.routes.pages import PageRoutes
 from emailengine.api.routes.settings import SettingsRoutes
 from emailengine.api.routing import Call, Page, Route
-from emailengine.api.seams import Accounts, Download, Figures, Mailing, Outbox, SettingsStore, Tokens
+from emailengine.api.seams import Accounts, Download, Figures, Logs, Mailing, Outbox, SettingsStore, Tokens
 from emailengine.api.site import ApiRequest, ApiSite, Limits, Present
 from emailengine.core import metrics
 from emailengine.core.clock import wall
@@ -54,6 +55,7 @@ def build(
     accounts: Accounts,
     mailing: Mailing,
     outbox: Outbox,
+    logs: Logs,
     settings: SettingsStore,
     tokens: Tokens,
     figures: Figures,
@@ -71,6 +73,7 @@ def build(
         *MailboxRoutes(mailing).table(),
         *MessageRoutes(mailing).table(),
         *OutboxRoutes(outbox).table(),
+        *LogRoutes(logs).table(),
         *SettingsRoutes(settings).table(),
         *OperationRoutes(figures, registry).table(),
     ]

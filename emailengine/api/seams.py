@@ -6,7 +6,7 @@ which becomes the answer. A method is cancelled when its client is gone or its d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from emailengine.core.deadline import Deadline
@@ -88,6 +88,13 @@ class Mailing(Protocol):
 
     async def open_attachment(self, account: str, attachment: str, *, deadline: Deadline) -> Download:
         """An attachment, decoded. `MessageNotFound`."""
+
+
+class Logs(Protocol):
+    """The protocol logs of accounts."""
+
+    def read(self, account: str) -> AsyncIterator[bytes]:
+        """What is kept of one, oldest first: a JSON object a line, in chunks. Nothing where there is no log."""
 
 
 class Outbox(Protocol):

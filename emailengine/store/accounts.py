@@ -115,15 +115,23 @@ class AccountStore:
 
     async def delete(self, account: str, says: Sequence[Say] = ()) -> bool:
         """
-        Remove an account with its folders, rows and tokens; what is still to be announced stays. False if there was
-        none.
+        Remove an account with its folders, rows, log and tokens; what is still to be announced stays.
+
+        False if there was none.
 
         Afterwards nobody finds it, and its id is free. Its folders go in slices; `sweep` ends what a crash left.
         """
         keys = self._keys
         leaving: bytes | None = await self._redis.script(
             "delete_account",
-            [keys.account(account), keys.accounts(), keys.folders(account), keys.leaving(), keys.tokens()],
+            [
+                keys.account(account),
+                keys.accounts(),
+                keys.folders(account),
+                keys.leaving(),
+                keys.tokens(),
+                keys.log(account),
+            ],
             [keys.prefix, octets(account), *pack_says(says)],
         )
         if leaving is None:

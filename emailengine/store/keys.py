@@ -55,6 +55,14 @@ class Keys:
         """Stream: events that are still to be announced. An entry goes with its announcement."""
         return self._p + b"say:" + _id(account)
 
+    def log(self, account: str) -> bytes:
+        """
+        Stream: the protocol log. At most `maxLogLines` entries (setting `logs`; 10 000, never over a million) of 1 KB.
+
+        Gone with the account, or when its log is switched off.
+        """
+        return self._p + b"log:" + _id(account)
+
     def saying(self) -> bytes:
         """Set: ids of the accounts that have something to say."""
         return self._p + b"saying"

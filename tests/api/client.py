@@ -23,7 +23,7 @@ from emailengine.api.app import build
 from emailengine.api.cors import Cors
 from emailengine.api.site import Limits
 from emailengine.model.token import TokenRecord, token_id
-from tests.api.parts import DATE, SomeAccounts, SomeFigures, SomeMailing, SomeOutbox, SomeSettings, SomeTokens
+from tests.api.parts import DATE, SomeAccounts, SomeFigures, SomeLogs, SomeMailing, SomeOutbox, SomeSettings, SomeTokens
 
 TOKEN = "00" * 32
 
@@ -148,6 +148,7 @@ class ApiCase(SynchronousTestCase):
         self.accounts = SomeAccounts()
         self.mailing = SomeMailing()
         self.outbox = SomeOutbox()
+        self.logs = SomeLogs()
         self.settings = SomeSettings()
         self.tokens = SomeTokens()
         self.figures = SomeFigures()
@@ -157,6 +158,7 @@ class ApiCase(SynchronousTestCase):
             accounts=self.accounts,
             mailing=self.mailing,
             outbox=self.outbox,
+            logs=self.logs,
             settings=self.settings,
             tokens=self.tokens,
             figures=self.figures,

@@ -161,6 +161,16 @@ class Chunks:
         self.closed += 1
 
 
+class SomeLogs:
+    """Logs by account, in chunks."""
+
+    def __init__(self) -> None:
+        self.chunks: dict[str, list[bytes]] = {}
+
+    def read(self, account: str) -> AsyncIterator[bytes]:
+        return Chunks(self.chunks.get(account, []))
+
+
 class SomeOutbox(Asked):
     async def accept(
         self, account: str, sent: SubmitRequest, *, idempotency_key: str | None, deadline: Deadline

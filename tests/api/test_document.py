@@ -28,6 +28,7 @@ POST /v1/account/{account}/submit
 GET /v1/outbox
 GET /v1/outbox/{queueId}
 DELETE /v1/outbox/{queueId}
+GET /v1/logs/{account}
 GET /v1/settings
 POST /v1/settings
 GET /v1/stats

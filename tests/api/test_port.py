@@ -21,7 +21,7 @@ from emailengine.api.site import RestPort
 from emailengine.core.deadline import bounded
 from emailengine.errors import StartupFailed
 from tests.api.client import head, parse, watch
-from tests.api.parts import SomeAccounts, SomeFigures, SomeMailing, SomeOutbox, SomeSettings, SomeTokens
+from tests.api.parts import SomeAccounts, SomeFigures, SomeLogs, SomeMailing, SomeOutbox, SomeSettings, SomeTokens
 
 CLOCK: Any = reactor
 
@@ -74,6 +74,7 @@ class PortTests(TestCase):
             accounts=self.accounts,
             mailing=self.mailing,
             outbox=SomeOutbox(),
+            logs=SomeLogs(),
             settings=SomeSettings(),
             tokens=self.tokens,
             figures=SomeFigures(),

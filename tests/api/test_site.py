@@ -356,6 +356,7 @@ class BuildTests(ApiCase):
             accounts=self.accounts,
             mailing=self.mailing,
             outbox=self.outbox,
+            logs=self.logs,
             settings=self.settings,
             tokens=self.tokens,
             figures=self.figures,

@@ -187,7 +187,7 @@ class LifeTests(AccountCase):
         keys = self.keys
         await self.redis.script(
             "delete_account",
-            [keys.account("a"), keys.accounts(), keys.folders("a"), keys.leaving(), keys.tokens()],
+            [keys.account("a"), keys.accounts(), keys.folders("a"), keys.leaving(), keys.tokens(), keys.log("a")],
             [keys.prefix, "a"],
         )
         await store.create(settings("a"))

@@ -3,7 +3,7 @@
 -- uses say
 -- Remove an account and the tokens bound to it, together with events to announce. Its folders are renamed, to be
 -- removed in slices. Without any token everybody is let in: if none would be left, one stays as one that has expired.
--- KEYS: account, accounts, folders, leaving, tokens
+-- KEYS: account, accounts, folders, leaving, tokens, log
 -- ARGV: prefix, account id, event ...
 -- Returns the name of what is left, now in `leaving`; nil, and nothing is written, if there is no such account.
 local stored = redis.call('HMGET', KEYS[1], 'state', 'generation')
@@ -14,6 +14,7 @@ local leaving = (stored[2] or '0') .. ':' .. ARGV[2]
 redis.call('ZREM', KEYS[2], ARGV[2])
 redis.call('ZREM', state_key(ARGV[1], stored[1] or 'init'), ARGV[2])
 redis.call('DEL', KEYS[1])
+redis.call('UNLINK', KEYS[6])
 if redis.call('EXISTS', KEYS[3]) == 1 then
   redis.call('RENAME', KEYS[3], ARGV[1] .. 'left:' .. leaving)
 end
