@@ -31,12 +31,13 @@ from emailengine.imap.commands.auth import (
 )
 from emailengine.imap.connection import Connection
 from emailengine.imap.target import ImapTarget
+from emailengine.imap.wirelog import WireLog
 from emailengine.net.credentials import Credentials
 from emailengine.net.dial import Dialer
 from emailengine.net.tls import Contexts
 from emailengine.wire import sasl
 from emailengine.wire.errors import WeMisusedProtocol
-from emailengine.wire.imap.responses import Response
+from emailengine.wire.imap.responses import Namespace, Response
 from emailengine.wire.imap.write import LiteralMode
 
 T = TypeVar("T")
@@ -46,11 +47,17 @@ _GREETING = 20.0  # seconds; a port that waits for TLS says nothing at all
 
 @define
 class Opened:
-    """A connection that is logged in, what its server offers now, and what it says of itself."""
+    """
+    A connection that is logged in, what its server offers now, and what it says of itself.
+
+    `enabled` is what the server said it has switched on, in upper case; `namespaces` is None where it did not tell.
+    """
 
     connection: Connection
     capabilities: frozenset[str]
     server: Mapping[str, str | None]
+    enabled: frozenset[str] = frozenset()
+    namespaces: Namespace | None = None
 
 
 async def open_connection(
@@ -64,11 +71,13 @@ async def open_connection(
     client_id: Mapping[str, str] | None,
     timeout: float,
     silence: float | None = None,
+    wire_log: WireLog | None = None,
 ) -> Opened:
     """Raises as `session.open_session`. No connection is left behind when it does."""
     deadline = Deadline.after(clock, timeout)
+    logged = {} if wire_log is None else {"wire_log": wire_log}
     connection = await dialer.connect(
-        partial(Connection, clock, target.host, news),
+        partial(Connection, clock, target.host, news, **logged),
         target.host,
         target.port,
         tls=target.tls if target.secure else None,

@@ -27,11 +27,12 @@ from emailengine.imap.target import Appended as Appended
 from emailengine.imap.target import ImapTarget as ImapTarget
 from emailengine.imap.target import ListedFolder as ListedFolder
 from emailengine.imap.target import Selected as Selected
+from emailengine.imap.wirelog import WireLog
 from emailengine.net.credentials import Credentials
 from emailengine.net.dial import Dialer
 from emailengine.net.tls import Contexts
 from emailengine.wire.imap import search
-from emailengine.wire.imap.responses import Exists, Expunge, Fetched, Response, Vanished
+from emailengine.wire.imap.responses import Exists, Expunge, Fetched, Namespace, Response, Vanished
 from emailengine.wire.imap.tokens import Piece
 from emailengine.wire.imap.uidset import UidSet
 
@@ -52,11 +53,13 @@ async def open_session(
     client_id: Mapping[str, str] | None = None,
     timeout: float = 60.0,
     silence: float | None = None,
+    wire_log: WireLog | None = None,
 ) -> Session:
     """
     A session that is logged in.
 
-    `timeout` is over all of that, `silence` over each answer afterwards; `client_id` is what ID tells of us.
+    `timeout` is over all of that, `silence` over each answer afterwards; `client_id` is what ID tells of us. `wire_log`
+    is told every line.
 
     `news` hears every response that no command takes, when it is read: EXISTS, EXPUNGE and FETCH also while commands
     run. CONDSTORE and QRESYNC are enabled where they are offered, so VANISHED may come in place of EXPUNGE.
@@ -75,9 +78,16 @@ async def open_session(
         client_id=client_id,
         timeout=timeout,
         silence=silence,
+        wire_log=wire_log,
     )
     return Session(
-        clock=clock, connection=opened.connection, ears=ears, capabilities=opened.capabilities, server=opened.server
+        clock=clock,
+        connection=opened.connection,
+        ears=ears,
+        capabilities=opened.capabilities,
+        server=opened.server,
+        enabled=opened.enabled,
+        namespaces=opened.namespaces,
     )
 
 
@@ -121,6 +131,10 @@ class Session:
     """What the server offers since login, in upper case."""
     server: Mapping[str, str | None] = field(factory=dict)
     """What it says of itself (RFC 2971)."""
+    enabled: frozenset[str] = frozenset()
+    """The extensions it said it has switched on, in upper case."""
+    namespaces: Namespace | None = None
+    """Where its folders are (RFC 2342); None where it did not tell."""
     _idle: tuple[Idle, Deferred[None]] | None = field(default=None, init=False)
 
     @property

@@ -17,7 +17,8 @@ class ImapTarget:
     A mail server and the way to it.
 
     `secure` is TLS from the first octet. Else STARTTLS is used when it is offered (`auto`), must be (`required`), or
-    is not used at all (`never`). `tls` is the policy for both.
+    is not used at all (`never`). `tls` is the policy for both. `rev2` is whether IMAP4rev2 may be switched on where it
+    is offered: some servers offer it and then do not speak it. `compress` is whether DEFLATE may be.
     """
 
     host: str
@@ -27,6 +28,8 @@ class ImapTarget:
     starttls: Literal["auto", "required", "never"] = "auto"
     proxy: str | None = field(default=None, repr=False)  # a URL that may hold a password
     local_address: str | None = None
+    rev2: bool = True
+    compress: bool = True
 
 
 @define
