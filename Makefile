@@ -2,7 +2,8 @@
 # make install  only make its environment in .venv
 # make test     every check and every test; installs the servers they need where it may
 # make lint     the checks without the tests
-# make bench    measure the hot parts
+# make bench    measure the hot parts, some of them beside Twisted's own; takes a minute or two
+# make fuzz     look for octets that the IMAP parser cannot bear, for FUZZ_SECONDS=600
 # make clean    remove what the others made
 
 PYTHON ?= python3
@@ -13,10 +14,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 EDITABLE := --config-settings editable_mode=compat --editable
 PACKAGED := setup.cfg pyproject.toml
 
+FUZZ_SECONDS ?= 600
+# what is found is kept here; tests/fuzz/corpus is only read
+FOUND := build/fuzz
+
 # what the tests need from the system: something that is there when it is installed, and its package
 NEEDED := curl:curl redis-server:redis-server dovecot:dovecot-core dovecot/imap:dovecot-imapd dovecot/lmtp:dovecot-lmtpd
 
-.PHONY: run install test lint bench clean servers
+.PHONY: run install test lint bench fuzz clean servers
 
 run: install
 	@exec $(BIN)/emailengine $(ARGS)
@@ -36,6 +41,11 @@ lint: $(VENV)/tests-installed
 bench: $(VENV)/tests-installed
 	@set -e; for script in tests/bench/bench_*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script; done
 
+fuzz: $(VENV)/fuzz-installed
+	@mkdir -p $(FOUND)
+	PYTHONPATH=. $(BIN)/python tests/fuzz/fuzz_imap.py -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(FOUND)/ \
+	  $(FOUND) tests/fuzz/corpus
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage _trial_temp*
 	rm -f twisted/plugins/dropin.cache
@@ -51,6 +61,11 @@ $(VENV)/tests-installed: $(PACKAGED) $(BIN)/python
 	@echo "Installing emailengine and what its tests use into $(VENV) ..." >&2
 	@$(PIP) $(EDITABLE) '.[embedded,tests]'
 	@touch $@ $(VENV)/installed
+
+$(VENV)/fuzz-installed: $(VENV)/tests-installed
+	@echo "Installing what the fuzzer uses into $(VENV) ..." >&2
+	@$(PIP) $(EDITABLE) '.[embedded,tests,fuzz]'
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c '' 2>/dev/null || \
