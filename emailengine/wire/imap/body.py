@@ -174,7 +174,7 @@ def _leaf(tree: list[Token], numbered: str) -> Part:
             children = (_part(rest[1], numbered, f"{numbered}.1"),)
         rest = rest[2:]
     lines = tokens.number(rest[0]) if rest else None
-    if lines is not None or children or inner is not None:
+    if lines is not None or children or inner is not None or _lacks_lines(rest):
         rest = rest[1:]
     rest = [*rest, *[None] * (4 - len(rest))]
     disposition, disposition_params = _disposition(rest[1])
@@ -206,6 +206,14 @@ def _holds_message(rest: list[Token]) -> bool:
         return True
     body = rest[1] if len(rest) > 1 else None
     return rest[0] is None and isinstance(body, list) and (len(body) > 6 or (bool(body) and isinstance(body[0], list)))
+
+
+def _lacks_lines(rest: list[Token]) -> bool:
+    """Whether the number of lines is told as NIL or nonsense, not left out: the disposition then comes third."""
+    if rest and isinstance(rest[0], bytes) and rest[0][:1] == b"-" and rest[0][1:].isdigit():
+        return True
+    third = rest[2] if len(rest) > 2 else None
+    return rest[:2] == [None, None] and isinstance(third, list) and len(third) > 1 and not isinstance(third[1], bytes)
 
 
 def _octets(token: Token) -> bytes | None:

@@ -52,7 +52,7 @@ class Code:
 
     @property
     def text(self) -> str | None:
-        """The first string, lists opened: MAILBOXID (RFC 8474), REFERRAL."""
+        """The first string, lists opened: MAILBOXID (RFC 8474), REFERRAL, BADURL, METADATA's first word."""
         return self.flags[0] if self.flags else None
 
     @property
@@ -65,6 +65,16 @@ class Code:
             return None
         try:
             return validity, UidSet.parse(uids)
+        except TheyBrokeProtocol:
+            return None
+
+    @property
+    def modified(self) -> UidSet | None:
+        """MODIFIED (RFC 7162 3.1.3): the messages a conditional STORE left alone, numbered as in the command."""
+        if self.name != "MODIFIED" or not self.args or not isinstance(self.args[0], bytes):
+            return None
+        try:
+            return UidSet.parse(self.args[0])
         except TheyBrokeProtocol:
             return None
 

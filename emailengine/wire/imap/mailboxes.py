@@ -18,7 +18,8 @@ class ListEntry:
     LIST, LSUB or XLIST (`kind`). `raw` is the name as sent and the key to use; `name` is it decoded.
 
     Flags of the standards are in their usual spelling (`\HasNoChildren`, `\Sent`), whatever the server's; others as
-    sent. `extended` holds the fifth element by upper-case name (CHILDINFO, OLDNAME).
+    sent. `extended` holds the fifth element by upper-case name (RFC 5258); of it, `old_name` is the decoded name
+    before a renaming (RFC 9051 6.3.9.7).
     """
 
     flags: frozenset[str]
@@ -27,11 +28,19 @@ class ListEntry:
     name: str
     extended: Mapping[str, Token] = field(factory=dict)
     kind: str = "LIST"
+    old_name: str | None = None
+
+    @property
+    def child_info(self) -> frozenset[str]:
+        """CHILDINFO: which options of LIST the children meet, upper case."""
+        told = self.extended.get("CHILDINFO")
+        words = told if isinstance(told, list) else [told]
+        return frozenset([one.decode("utf-8", "replace").upper() for one in words if isinstance(one, bytes)])
 
 
 @define
 class StatusData:
-    """STATUS. Values by upper-case name: numbers as int, others (MAILBOXID) as text."""
+    """STATUS. Values by upper-case name: numbers as int, others (MAILBOXID) as text; APPENDLIMIT's NIL is left out."""
 
     raw: bytes
     name: str
@@ -40,9 +49,12 @@ class StatusData:
 
 @define
 class NamespaceEntry:
+    """`extensions` holds what RFC 2342 calls so, by upper-case name (TRANSLATION, RFC 5255)."""
+
     prefix: str
     raw: bytes
     delimiter: str | None
+    extensions: Mapping[str, tuple[bytes, ...]] = field(factory=dict)
 
 
 @define
@@ -94,6 +106,7 @@ _LIST = re.compile(
     rb'(?:"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)"(?![^ \t\r])|([^" \t\r\n()][^"\n()]*+))'
 )
 _LONE_BACKSLASH = re.compile(rb'[ \t]*+"\\"(?=[ \t])')
+_LONE_BACKSLASH_LAST = re.compile(rb' "\\"(?=\)[ ()]|\)\Z)')
 
 
 def read_list(kind: str, reader: Reader, utf8: bool) -> ListEntry:
@@ -102,7 +115,7 @@ def read_list(kind: str, reader: Reader, utf8: bool) -> ListEntry:
         flags, delimiter, _, quoted, atom = match.groups()
         raw = atom.rstrip() if quoted is None else unescape(quoted)
         return ListEntry(_attributes(flags.split()), _delimiter(delimiter), raw, mutf7.decode(raw, utf8=utf8), {}, kind)
-    start = reader.value()
+    start = reader.value() or []
     if not isinstance(start, list):
         raise TheyBrokeProtocol(f"{kind} without attributes")
     match = _LONE_BACKSLASH.match(reader.text, reader.pos)
@@ -127,6 +140,7 @@ def read_list(kind: str, reader: Reader, utf8: bool) -> ListEntry:
         mutf7.decode(raw, utf8=utf8),
         extended,
         kind,
+        _old_name(extended.get("OLDNAME"), utf8),
     )
 
 
@@ -134,12 +148,13 @@ def read_status(reader: Reader, utf8: bool) -> StatusData:
     begin = reader.pos
     raw = _name(reader)
     told = reader.value_or_end()
-    if not isinstance(told, list) or told is END:
-        # a name with spaces and no quotes
+    if not isinstance(told, list) or told is END or not reader.at_end():
+        # a name with spaces or parentheses and no quotes
         before, opened, inside = reader.text[begin:].strip().rpartition(b"(")
-        if not opened or not inside.endswith(b")") or b'"' in before or b"\n" in before:
+        if opened and inside.endswith(b")") and b'"' not in before and b"\n" not in before:
+            raw, told = before.strip(), list(inside[:-1].split())
+        elif not isinstance(told, list) or told is END:
             raise TheyBrokeProtocol("STATUS without values")
-        raw, told = before.rstrip(), list(inside[:-1].split())
     values: dict[str, int | str] = {}
     for key, value in zip(told[::2], told[1::2], strict=False):
         if not isinstance(key, bytes):
@@ -154,13 +169,19 @@ def read_status(reader: Reader, utf8: bool) -> StatusData:
 
 
 def read_namespace(reader: Reader, utf8: bool) -> Namespace:
+    # A delimiter may be an unescaped backslash here as well.
+    reader.text = _LONE_BACKSLASH_LAST.sub(rb' "\\\\"', reader.text)
     told = reader.rest()
     return Namespace(*[_spaces(one, utf8) for one in [*told, None, None, None][:3]])
 
 
 def read_quota(reader: Reader) -> Quota:
-    root = _name(reader)
-    told = reader.value_or_end()
+    """A root may have spaces without quotes, or be missing."""
+    tokens = reader.rest()
+    root = b" ".join([one for one in tokens if isinstance(one, bytes)])
+    told = next((one for one in tokens if isinstance(one, list)), None)
+    if not tokens:
+        raise TheyBrokeProtocol("QUOTA of nothing")
     resources: dict[str, tuple[int, int]] = {}
     if isinstance(told, list):
         for key, used, limit in zip(told[::3], told[1::3], told[2::3], strict=False):
@@ -186,18 +207,30 @@ def _name(reader: Reader) -> bytes:
 
 def _attributes(words: list[bytes]) -> frozenset[str]:
     told = [one.decode("utf-8", "replace") for one in words]
-    return frozenset([_ATTRIBUTES.get(one.lower(), one) for one in told])
+    return frozenset([_ATTRIBUTES.get(one.lower(), one) for one in told if one.upper() != "NIL"])
 
 
 def _delimiter(raw: bytes | None) -> str | None:
     return unescape(raw).decode("utf-8", "replace") if raw else None
 
 
+def _old_name(token: Token, utf8: bool) -> str | None:
+    if isinstance(token, list):
+        token = token[0] if token else None
+    return mutf7.decode(token, utf8=utf8) if isinstance(token, bytes) else None
+
+
 def _spaces(token: Token, utf8: bool) -> tuple[NamespaceEntry, ...]:
     found: list[NamespaceEntry] = []
     for one in token if isinstance(token, list) else []:
-        if isinstance(one, list) and one and isinstance(one[0], bytes):
+        if isinstance(one, list) and one and not isinstance(one[0], list):
+            prefix = one[0] or b""
             delimiter = one[1] if len(one) > 1 else None
             between = _delimiter(delimiter if isinstance(delimiter, bytes) else None)
-            found.append(NamespaceEntry(mutf7.decode(one[0], utf8=utf8), one[0], between))
+            extensions = {
+                key.decode("ascii", "replace").upper(): tuple([word for word in value if isinstance(word, bytes)])
+                for key, value in zip(one[2::2], one[3::2], strict=False)
+                if isinstance(key, bytes) and isinstance(value, list)
+            }
+            found.append(NamespaceEntry(mutf7.decode(prefix, utf8=utf8), prefix, between, extensions))
     return tuple(found)

@@ -177,6 +177,7 @@ _TAGGED = re.compile(rb"([^ \t\r\n(){%*\"\\\]]++)[ \t]++(OK|NO|BAD)(?![^ \t\r\n\
 _OPEN = re.compile(rb"[ \t]*+\(")
 _NUMBERS = re.compile(rb"[ \t]*+([0-9 \t]*+)(?:\(MODSEQ[ \t]++([0-9]{1,18}+)\))?+[ \t\r]*+", re.IGNORECASE)
 _VANISHED = re.compile(rb"[ \t]*+(\([ \t]*EARLIER[ \t]*\)[ \t]*+)?+([0-9:,]*+)[ \t\r]*+", re.IGNORECASE)
+_UNAVAILABLE = re.compile(rb"Server Unavailable\.")  # Exchange's farewell, without anything around it
 _FREE_TEXT = frozenset(("OK", "NO", "BAD", "BYE", "PREAUTH"))
 
 
@@ -207,6 +208,8 @@ def parse(pieces: Sequence[Piece], max_nesting: int = MAX_NESTING, utf8: bool = 
                 raise TheyBrokeProtocol("FETCH without items", line)
             return fetch.read(line, opened.end(), n, literals, max_nesting=max_nesting, utf8=utf8)
         if name in _COUNTS:
+            if n > MAX_UID or (not n and name == "EXPUNGE"):
+                raise TheyBrokeProtocol("a number of messages that cannot be", line)
             return _COUNTS[name](n)
         return Other(name, [match[1], *Reader(line, literals, pos=pos, max_nesting=max_nesting).rest()])
     if name in _FREE_TEXT:
@@ -228,6 +231,8 @@ def _continuation_or_tagged(line: bytes) -> Response:
         return Continuation(line[1:].strip(b" \t\r"))
     match = _TAGGED.match(line)
     if match is None:
+        if _UNAVAILABLE.match(line):
+            return Status("BYE", codes.Code("UNAVAILABLE"), line.strip().decode("utf-8", "replace"))
         raise TheyBrokeProtocol("not a response", line)
     return Tagged(match[1], match[2].upper().decode("ascii"), *codes.split(line[match.end() :]))
 

@@ -34,6 +34,8 @@ def meaning(pieces: list[Piece]) -> str:
 
 
 class TranscriptTests(SynchronousTestCase):
+    maxDiff = None
+
     def test_meaning(self) -> None:
         """Each response means what is written below it; what cannot be read leaves the next readable."""
         self.assertIn("oddities", NAMES)
@@ -48,6 +50,13 @@ class TranscriptTests(SynchronousTestCase):
             data = said_by_server(name)
             self.assertEqual(in_cuts(data, range(len(data))), in_cuts(data, []))
             self.assertEqual([meaning(one) for one in in_cuts(data, [])], [expected for _, expected in rows(name)])
+
+    def test_bare_line_feeds(self) -> None:
+        """A server that ends its lines with a bare LF says the same; literals aside, which count their octets."""
+        for name in NAMES:
+            plain = [(octets, expected) for octets, expected in rows(name) if octets.count(b"\n") == 1]
+            data = b"".join([octets.replace(b"\r\n", b"\n") for octets, _ in plain])
+            self.assertEqual([meaning(one) for one in in_cuts(data, [])], [expected for _, expected in plain])
 
     @given(st.sampled_from(NAMES), st.lists(st.integers(0, 4000), max_size=12))
     def test_any_cut(self, name: str, cuts: list[int]) -> None:
