@@ -31,7 +31,9 @@ class _Server:
         self._context.use_certificate_file(str(pair.certificate))
         self._context.use_privatekey_file(str(pair.key))
         if highest is not None:
+            self._context.set_min_proto_version(SSL.TLS1_VERSION)
             self._context.set_max_proto_version(highest)
+            self._context.set_cipher_list(b"DEFAULT@SECLEVEL=0")
         self._context.set_tlsext_servername_callback(self._asked)
 
     def _asked(self, connection: SSL.Connection) -> None:
@@ -156,6 +158,48 @@ class CertificateTests(SynchronousTestCase):
         self.assertIsInstance(error, TlsFailed)
         assert error is not None
         self.assertIn("ERR_SSL_", error.code or "")
+
+    def test_old_versions(self) -> None:
+        """Servers that speak nothing newer than TLS 1.0 or 1.1 are spoken with where the policy allows it, only there."""
+        pair = self.authority.server()
+        ca = self.authority.ca
+        for highest, allowed, refused in (
+            (SSL.TLS1_VERSION, ("TLSv1",), ("TLSv1.1", "TLSv1.2", "TLSv1.3")),
+            (SSL.TLS1_1_VERSION, ("TLSv1", "TLSv1.1"), ("TLSv1.2",)),
+        ):
+            for version in allowed:
+                self.assertIsNone(self.shake(pair, "localhost", TlsPolicy(ca=ca, min_version=version), highest))
+            for version in refused:
+                error = self.shake(pair, "localhost", TlsPolicy(ca=ca, min_version=version), highest)
+                self.assertIsInstance(error, TlsFailed, version)
+            wrong = self.shake(pair, "other.example", TlsPolicy(ca=ca, min_version="TLSv1"), highest)
+            self.assertRefused(wrong, "ERR_TLS_CERT_ALTNAME_INVALID")
+        newest = TlsPolicy(ca=ca, min_version="TLSv1")
+        self.assertIsNone(self.shake(pair, "localhost", newest, SSL.TLS1_3_VERSION))
+
+    def test_words(self) -> None:
+        """What is wrong with a certificate is said in words that people can search for."""
+        self.assertEqual(
+            self.told(self.shake(self.authority.server(), "localhost", TlsPolicy(verify=True))),
+            "The certificate of localhost is not accepted: unable to verify the first certificate",
+        )
+        self.assertEqual(
+            self.told(self.shake(self.authority.server(expired=True), "localhost")),
+            "The certificate of localhost is not accepted: certificate has expired",
+        )
+        self.assertEqual(
+            self.told(self.shake(self.authority.server(self_signed=True), "localhost")),
+            "The certificate of localhost is not accepted: self-signed certificate",
+        )
+        self.assertEqual(
+            self.told(self.shake(self.authority.server(("a.example",)), "b.example")),
+            "Hostname/IP does not match certificate's altnames: Host: b.example. is not in the cert's altnames: "
+            "DNS:a.example",
+        )
+
+    def told(self, error: EmailEngineError | None) -> str:
+        assert error is not None
+        return error.message
 
     def test_shared_context(self) -> None:
         """Connections of a policy share their context, whatever the host; the policies of accounts are bounded."""

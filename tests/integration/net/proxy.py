@@ -1,9 +1,14 @@
-"""A proxy on loopback that speaks SOCKS 4, 4a, 5 and CONNECT, and leads everybody to one port."""
+"""A proxy on loopback that speaks SOCKS 4, 4a, 5 and CONNECT, and leads to ports of this machine only.
+
+`proxy.py PORT LOGIN` is one as a process: it prints the hosts and ports that it is asked for.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 from base64 import b64encode
+from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field
@@ -149,6 +154,7 @@ class _Front(Protocol):
 
     def _lead(self, host: str, port: int, grant: bytes, refusal: bytes) -> bool:
         self._proxy.asked.append((host, port))
+        self._proxy.told(host, port)
         if self._proxy.to is None:
             self._say(refusal)
             self.transport.loseConnection()
@@ -156,7 +162,7 @@ class _Front(Protocol):
         self._grant = grant
         factory = Factory.forProtocol(lambda: _Beyond(self))
         factory.noisy = False
-        TCP4ClientEndpoint(self._proxy.reactor, "127.0.0.1", self._proxy.to).connect(factory)
+        TCP4ClientEndpoint(self._proxy.reactor, "127.0.0.1", self._proxy.to or port).connect(factory)
         return False
 
     def reached(self, beyond: _Beyond) -> None:
@@ -176,7 +182,7 @@ class _Front(Protocol):
 @define(eq=False)
 class ProxyServer:
     """
-    `to`: the port everybody is led to, None refuses all. `login`: what is demanded. `together`: the answer waits for
+    `to`: the port everybody is led to, None refuses all, 0 leads to the port that is asked for. `login`: what is demanded. `together`: the answer waits for
     the server's first octets. `slowly`: an octet at a time. `asked`: hosts and ports. `open`: connections.
     """
 
@@ -188,17 +194,18 @@ class ProxyServer:
     silent: bool = False
     asked: list[tuple[str, int]] = field(factory=list)
     open: int = 0
+    told: Callable[[str, int], None] = lambda host, port: None
     _port: IListeningPort | None = None
 
-    def start(self, pair: Pair | None = None) -> ProxyServer:
+    def start(self, pair: Pair | None = None, port: int = 0) -> ProxyServer:
         """Listen, with TLS where there is a certificate."""
         factory = Factory.forProtocol(lambda: _Front(self))
         factory.noisy = False
         if pair is None:
-            self._port = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
+            self._port = self.reactor.listenTCP(port, factory, interface="127.0.0.1")
         else:
             context = ssl.DefaultOpenSSLContextFactory(str(pair.key), str(pair.certificate))
-            self._port = self.reactor.listenSSL(0, factory, context, interface="127.0.0.1")
+            self._port = self.reactor.listenSSL(port, factory, context, interface="127.0.0.1")
         return self
 
     @property
@@ -209,3 +216,16 @@ class ProxyServer:
     def stop(self) -> Any:
         assert self._port is not None
         return self._port.stopListening()
+
+
+def main() -> None:
+    from twisted.internet import reactor
+
+    running: Any = reactor
+    told = lambda host, port: print(f"{host}:{port}", flush=True)  # noqa: E731
+    ProxyServer(running, 0, login=sys.argv[2], told=told).start(port=int(sys.argv[1]))
+    running.run()
+
+
+if __name__ == "__main__":
+    main()
