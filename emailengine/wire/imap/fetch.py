@@ -57,9 +57,9 @@ class Fetched:
 
 _new = Fetched.__new__
 
-# The usual answer to UID FETCH n:m (FLAGS), with or without MODSEQ, in any order.
+# The usual answer to UID FETCH n:m (FLAGS), with or without MODSEQ, in any order. (UIDs of ten digits are not usual.)
 _FLAGS_ONLY = re.compile(
-    rb"\* ([0-9]{1,10}+) FETCH \((?:(?:UID ([1-9][0-9]{0,8}+|[1-3][0-9]{9}+)|FLAGS \(([^()\"\n]*+)\)"
+    rb"\* ([0-9]{1,10}+) FETCH \((?:(?:UID ([1-9][0-9]{0,8}+)|FLAGS \(([^()\"\n]*+)\)"
     rb"|MODSEQ \(([0-9]{1,18}+)\)) ?+)++\)"
 ).fullmatch
 _ITEM = re.compile(
@@ -97,7 +97,7 @@ _days: dict[bytes, float | None] = {}
 
 
 def flags_only(line: bytes) -> Fetched | None:
-    """What a whole response tells that is of flags alone, in the form in which that usually comes; None for any other."""
+    """What a whole response tells, if that is flags alone in the form in which they usually come; else None."""
     match = _FLAGS_ONLY(line)
     if match is None:
         return None
