@@ -8,6 +8,7 @@ these where they enter (floor 2) and nowhere else. Texts are made for people and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any, ClassVar
 
 
@@ -179,7 +180,73 @@ class Outdated(EmailEngineError):
 # What a mail server, or the way to it, did
 
 
-class ConnectFailed(EmailEngineError):
+class Meaning(Enum):
+    """What a mail server meant by its NO, BAD or BYE."""
+
+    CREDENTIALS = "credentials"
+    """It wants others, or somebody to change something about the account."""
+    LIMIT = "limit"
+    """As many connections, or of whatever else, as it allows."""
+    THROTTLED = "throttled"
+    """Too much in too short a time."""
+    UNAVAILABLE = "unavailable"
+    """It cannot serve now."""
+    IN_USE = "in use"
+    """Somebody else has a lock on it."""
+    QUOTA = "quota"
+    """There is no room left."""
+    TOO_BIG = "too big"
+    """It takes no message of that size."""
+    TRY_CREATE = "try create"
+    """The target folder is missing; it could be created."""
+    MISSING = "missing"
+    """There is no such folder."""
+    EXISTS = "exists"
+    """That folder is there already."""
+    GONE = "gone"
+    """Some of the messages are not there any more."""
+    NOT_ALLOWED = "not allowed"
+    """The account has no right to do this."""
+    IMPOSSIBLE = "impossible"
+    """This can never be done."""
+    NOT_UNDERSTOOD = "not understood"
+    """The server takes it for no command."""
+    OTHER = "other"
+    """It did not say anything that tells."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether to wait is all that is needed."""
+        return self in (Meaning.LIMIT, Meaning.THROTTLED, Meaning.UNAVAILABLE, Meaning.IN_USE)
+
+
+class MailServerError(EmailEngineError):
+    """
+    The root of what mail servers say and do.
+
+    `meaning` is what the server's own words mean, OTHER where it said none; `retry_after` the seconds it wants us to
+    stay away, if it told; `alert` what it wants a person to read.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        transient: bool | None = None,
+        extra: Mapping[str, Any] | None = None,
+        meaning: Meaning = Meaning.OTHER,
+        retry_after: float | None = None,
+        alert: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, status=status, transient=transient, extra=extra)
+        self.meaning = meaning
+        self.retry_after = retry_after
+        self.alert = alert
+
+
+class ConnectFailed(MailServerError):
     """No connection came about; `code` is the socket's word (`ECONNREFUSED`, `ENOTFOUND`, `ETIMEDOUT` ...)."""
 
     default_status = 503
@@ -193,8 +260,12 @@ class TlsFailed(ConnectFailed):
     default_code = "ETLS"
 
 
-class ConnectionLost(EmailEngineError):
-    """An established connection ended; the text says how."""
+class NotNow(ConnectFailed):
+    """The mail server lets nobody in at this time, which says nothing about the credentials; `meaning` says why."""
+
+
+class ConnectionLost(MailServerError):
+    """An established connection ended; the text says how, `meaning` why the server ended it, if it told."""
 
     default_status = 503
     default_code = "IMAPUnavailable"
@@ -209,20 +280,37 @@ class ProtocolFault(EmailEngineError):
     default_transient = True
 
 
-class AuthenticationRefused(EmailEngineError):
+class AuthenticationRefused(MailServerError):
     """The mail server itself refused the credentials; `code` is its response code if it gave one."""
 
     default_status = 503
     default_code = "AUTHENTICATIONFAILED"
 
 
-class ServerRefused(EmailEngineError):
+class ServerRefused(MailServerError):
     """A mail server answered NO or BAD; `server_status` is that word, `code` its response code or None."""
 
     default_status = 502
 
-    def __init__(self, server_status: str, code: str | None, text: str, *, command: str = "") -> None:
-        super().__init__(text or f"The mail server refused {command or 'the command'}", code=code)
+    def __init__(
+        self,
+        server_status: str,
+        code: str | None,
+        text: str,
+        *,
+        command: str = "",
+        meaning: Meaning = Meaning.OTHER,
+        retry_after: float | None = None,
+        alert: str | None = None,
+    ) -> None:
+        super().__init__(
+            text or f"The mail server refused {command or 'the command'}",
+            code=code,
+            transient=meaning.passes,
+            meaning=meaning,
+            retry_after=retry_after,
+            alert=alert,
+        )
         self.server_status = server_status
         self.command = command
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import TypedDict
 
-from emailengine.errors import AuthenticationRefused, ConnectFailed, EmailEngineError, ProtocolFault, TlsFailed
+from emailengine.errors import AuthenticationRefused, EmailEngineError, Meaning, NotNow, ProtocolFault, TlsFailed
 from emailengine.imap.commands.command import Command, Plain
 from emailengine.net.credentials import Credentials
 from emailengine.wire import sasl
 from emailengine.wire.errors import WeMisusedProtocol
-from emailengine.wire.imap import write
+from emailengine.wire.imap import refusals, write
 from emailengine.wire.imap.codes import Code
 from emailengine.wire.imap.responses import Capability, Enabled, Id, Response, Tagged
 from emailengine.wire.imap.tokens import Piece
 
-_NOT_NOW = frozenset(("UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"))  # RFC 5530: nothing about the credentials
-_TOO_MANY = re.compile(r"too many|temporar|try again|rate limit|internal error", re.IGNORECASE)
 _MOST_CHALLENGES = 5
 
 
@@ -81,11 +79,19 @@ class _Login(Command["frozenset[str] | None"]):
     def refused(self, final: Tagged) -> EmailEngineError:
         text = _without(final.text, self._credentials)
         code = final.code.name if final.code is not None else None
-        if final.status == "BAD":
+        meant = refusals.read(final.status, final.code, text, login=True)
+        told: _Told = {"meaning": meant.meaning, "retry_after": meant.retry_after, "alert": meant.alert}
+        if meant.meaning.passes or meant.meaning is Meaning.QUOTA:
+            return NotNow(f"The mail server does not let us in now: {text}", code=code, **told)
+        if meant.meaning is Meaning.NOT_UNDERSTOOD:
             return NotUnderstood(f"The mail server does not understand {self.word}: {text}", code=code)
-        if code in _NOT_NOW or (code in (None, "ALERT") and _TOO_MANY.search(text)):
-            return ConnectFailed(f"The mail server does not let anybody in now: {text}", code=code)
-        return AuthenticationRefused(text or "The mail server refused the credentials", code=code)
+        return AuthenticationRefused(text or "The mail server refused the credentials", code=code, **told)
+
+
+class _Told(TypedDict):
+    meaning: Meaning
+    retry_after: float | None
+    alert: str | None
 
 
 class NotUnderstood(ProtocolFault):

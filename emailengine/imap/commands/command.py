@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from emailengine.errors import EmailEngineError, ServerRefused
+from emailengine.wire.imap import refusals
 from emailengine.wire.imap.responses import Response, Tagged
 from emailengine.wire.imap.tokens import Piece
 
@@ -61,4 +62,13 @@ class Plain(Command[None]):
 
 def refusal(final: Tagged, word: str) -> ServerRefused:
     """NO or BAD as an error."""
-    return ServerRefused(final.status, final.code.name if final.code is not None else None, final.text, command=word)
+    meant = refusals.read(final.status, final.code, final.text)
+    return ServerRefused(
+        final.status,
+        final.code.name if final.code is not None else None,
+        final.text,
+        command=word,
+        meaning=meant.meaning,
+        retry_after=meant.retry_after,
+        alert=meant.alert,
+    )
