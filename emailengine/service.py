@@ -42,7 +42,7 @@ from emailengine.net.egress import Egress
 from emailengine.net.tls import Contexts, TlsPolicy
 from emailengine.outbox.accept import Outbox
 from emailengine.outbox.afterwards import Afterwards
-from emailengine.outbox.route import common_proxy
+from emailengine.outbox.route import common_proxy, source
 from emailengine.outbox.sending import Sending
 from emailengine.outbox.workers import Workers
 from emailengine.outward.http import HttpClient
@@ -119,6 +119,7 @@ def build(config: Config, reactor: Any, *, failed: Callable[[Exception], None]) 
             contexts=contexts,
             ignore_certificates=lambda: bool(settings.value("ignoreMailCertErrors", False)),
             proxy=lambda: common_proxy(settings),
+            source=lambda account: source(settings, "imapStrategy", account, random.random),
             client_id=lambda: _client_id(settings),
             logs=logs,
             silence=config.imap_timeout,

@@ -28,6 +28,7 @@ class Opening:
     contexts: Contexts
     ignore_certificates: Callable[[], bool]
     proxy: Callable[[], str | None]
+    source: Callable[[str], str | None]  # account -> the address to connect from
     client_id: Callable[[], Mapping[str, str]]
     logs: ProtocolLogs
     silence: float = 60.0
@@ -43,7 +44,12 @@ class Opening:
                 clock=self.clock,
                 dialer=self.dialer,
                 contexts=self.contexts,
-                target=imap_target(settings, ignore_certificates=self.ignore_certificates(), proxy=self.proxy()),
+                target=imap_target(
+                    settings,
+                    ignore_certificates=self.ignore_certificates(),
+                    proxy=self.proxy(),
+                    local_address=self.source(settings.account),
+                ),
                 credentials=credentials(imap.auth),
                 news=news,
                 client_id=self.client_id(),
@@ -65,7 +71,9 @@ def connects_otherwise(before: AccountSettings, after: AccountSettings) -> bool:
     return any(getattr(before, name) != getattr(after, name) for name in ("imap", "path", "proxy", "logs"))
 
 
-def imap_target(settings: AccountSettings, *, ignore_certificates: bool, proxy: str | None) -> ImapTarget:
+def imap_target(
+    settings: AccountSettings, *, ignore_certificates: bool, proxy: str | None = None, local_address: str | None = None
+) -> ImapTarget:
     """Where the account's mailbox is. `proxy` is for accounts that have none of their own."""
     imap = settings.imap
     if imap is None or imap.host is None:
@@ -78,6 +86,7 @@ def imap_target(settings: AccountSettings, *, ignore_certificates: bool, proxy: 
         tls=tls_policy(imap.tls, ignore_certificates=ignore_certificates),
         starttls="never" if secure else "auto",
         proxy=settings.proxy or proxy,
+        local_address=local_address,
     )
 
 

@@ -108,5 +108,6 @@ ProxyUrl = Annotated[
     str, Meta(max_length=4096, extra={"as": "proxy", "blank": True, "trim": True}, extra_json_schema={"format": "uri"})
 ]
 Host = Annotated[str, Meta(max_length=256, extra={"as": "hostname"}, extra_json_schema={"format": "hostname"})]
+Ip = Annotated[str, Meta(max_length=64, extra={"as": "ip"})]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 """Field types that several Structs share."""

@@ -10,11 +10,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from emailengine.model.account import HeaderField, masked_headers, unmasked_headers, unmasked_url, without_login
-from emailengine.model.formats import Host, ProxyUrl, Text256, Text1024, Url
+from emailengine.model.formats import Host, Ip, ProxyUrl, Text256, Text1024, Url
 from emailengine.model.shape import Answer, Record, Request
 
 _LENIENT = Meta(extra={"lenient": True})
 _Switch = Annotated[bool, _LENIENT]
+_SINGLE = Meta(extra={"single": True})
+_Strategy = Literal["default", "dedicated", "random"]
 _Count = Annotated[int, Meta(ge=0)]
 _Link = Annotated[str, Meta(max_length=4096, extra={"as": "link", "blank": True}, extra_json_schema={"format": "uri"})]
 
@@ -42,9 +44,6 @@ LATER: Mapping[str, str] = {
     "notifyAttachments": "attachments in webhooks",
     "notifyAttachmentSize": "attachments in webhooks",
     "notifyCalendarEvents": "calendar events in webhooks",
-    "imapStrategy": "choice of the source address",
-    "smtpStrategy": "choice of the source address",
-    "localAddresses": "choice of the source address",
     "templateHeader": _PAGES,
     "templateHtmlHead": _PAGES,
     "pageBrandName": _PAGES,
@@ -112,6 +111,7 @@ class Settings(Request, kw_only=True):
 
     `webhook_events` may hold `*`; `notify_text_size` is in bytes; `queue_keep` counts finished jobs that are kept.
     `proxy_url` is the way to mail servers for accounts without a proxy of their own, if it is enabled.
+    `local_addresses` are those of this machine to connect to mail servers from, chosen as the strategies say.
     """
 
     later: ClassVar[Mapping[str, str]] = LATER
@@ -130,6 +130,9 @@ class Settings(Request, kw_only=True):
     imap_indexer: Literal["full"] | UnsetType = UNSET
     proxy_enabled: _Switch | UnsetType = UNSET
     proxy_url: ProxyUrl | UnsetType = UNSET
+    local_addresses: Annotated[list[Ip], _SINGLE] | UnsetType = UNSET
+    imap_strategy: _Strategy | UnsetType = UNSET
+    smtp_strategy: _Strategy | UnsetType = UNSET
     logs: LogSettings | UnsetType = UNSET
     smtp_ehlo_name: Host | UnsetType | None = UNSET
     queue_keep: _Count | UnsetType = UNSET

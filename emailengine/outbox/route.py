@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
 from urllib.parse import urlsplit
 
 from emailengine.accounts.login import credentials, tls_policy
 from emailengine.errors import NotFound
 from emailengine.model.account import AccountSettings
+from emailengine.net.sources import source_address
 from emailengine.outbox.mail import Mail
 from emailengine.outbox.neighbours import Settings
 from emailengine.smtp.target import Login, SmtpTarget
@@ -16,7 +19,9 @@ _OUTLOOK = ("office365.com",)
 _GMAIL = ("gmail.com", "googlemail.com")
 
 
-def smtp_target(settings: AccountSettings, *, ignore_certificates: bool, proxy: str | None = None) -> SmtpTarget:
+def smtp_target(
+    settings: AccountSettings, *, ignore_certificates: bool, proxy: str | None = None, local_address: str | None = None
+) -> SmtpTarget:
     """
     Where the account's mail goes. STARTTLS is used wherever it is offered. `NotFound` without an SMTP server.
 
@@ -31,12 +36,20 @@ def smtp_target(settings: AccountSettings, *, ignore_certificates: bool, proxy: 
         secure=bool(smtp.secure),
         tls=tls_policy(smtp.tls, ignore_certificates=ignore_certificates),
         proxy=settings.proxy or proxy,
+        local_address=local_address,
     )
 
 
 def common_proxy(settings: Settings) -> str | None:
     """The installation's proxy, if it is switched on. `SecretUnreadable` if its login cannot be read."""
     return settings.value("proxyUrl") or None if settings.value("proxyEnabled", False) else None
+
+
+def source(
+    settings: Settings, strategy: Literal["imapStrategy", "smtpStrategy"], account: str, random: Callable[[], float]
+) -> str | None:
+    """The address of this machine that an account's connections are made from; None leaves it to the system."""
+    return source_address(settings.value("localAddresses") or (), settings.value(strategy, "default"), account, random)
 
 
 def smtp_login(settings: AccountSettings) -> Login | None:

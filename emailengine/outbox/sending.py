@@ -28,7 +28,7 @@ from emailengine.errors import (
 from emailengine.outbox import telling
 from emailengine.outbox.mail import AFTER, After, Failure, Mail, encode, mark_of, read_failure, read_mail
 from emailengine.outbox.neighbours import Account, Accounts, Sender, Settings, SmtpStatuses
-from emailengine.outbox.route import common_proxy, copy_path, ehlo_name, smtp_login, smtp_target, wants_copy
+from emailengine.outbox.route import common_proxy, copy_path, ehlo_name, smtp_login, smtp_target, source, wants_copy
 from emailengine.outbox.verdict import Again, describe, judge
 from emailengine.outbox.workers import settle
 from emailengine.smtp.session import SmtpResult
@@ -109,7 +109,12 @@ class Sending:
 
         assert job.body is not None
         return await self.senders.send_message(
-            target=smtp_target(settings, ignore_certificates=ignore, proxy=common_proxy(self.settings)),
+            target=smtp_target(
+                settings,
+                ignore_certificates=ignore,
+                proxy=common_proxy(self.settings),
+                local_address=source(self.settings, "smtpStrategy", mail.account, self.random),
+            ),
             credentials=smtp_login(settings),
             envelope_from=mail.sender,
             recipients=mail.recipients,

@@ -22,6 +22,11 @@ class TargetTests(SynchronousTestCase):
         self.assertEqual(imap_target(ACCOUNT, ignore_certificates=False, proxy="http://common").proxy, "http://common")
         self.assertIsNone(imap_target(ACCOUNT, ignore_certificates=False, proxy=None).proxy)
 
+    def test_source(self) -> None:
+        """The address to connect from is handed on."""
+        target = imap_target(ACCOUNT, ignore_certificates=False, local_address="192.0.2.1")
+        self.assertEqual(target.local_address, "192.0.2.1")
+
     def test_policy(self) -> None:
         """The account's TLS options make the policy."""
         assert ACCOUNT.imap is not None

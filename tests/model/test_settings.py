@@ -63,6 +63,13 @@ class ChangeTests(SynchronousTestCase):
         for wrong in ({"maxLogLines": -1}, {"maxLogLines": 1_000_001}, {"accounts": []}, True):
             self.assertRaises(InvalidInput, changed, {"logs": wrong})
 
+    def test_addresses(self) -> None:
+        """Addresses to connect from are addresses, and one need not be a list."""
+        self.assertEqual(changed({"localAddresses": "192.0.2.1"}), {"localAddresses": ["192.0.2.1"]})
+        wrong: dict[str, Any]
+        for wrong in ({"localAddresses": ["192.0.2.0/24"]}, {"imapStrategy": "any"}, {"smtpStrategy": True}):
+            self.assertRaises(InvalidInput, changed, wrong)
+
     def test_service(self) -> None:
         """The service URL is cut to its origin without a login; a blank secret changes nothing."""
         self.assertEqual(

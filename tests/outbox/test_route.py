@@ -10,7 +10,7 @@ from emailengine.errors import NotFound
 from emailengine.model.account import AccountSettings, Auth, ImapSettings, SmtpSettings, Tls
 from emailengine.net.tls import TlsPolicy
 from emailengine.outbox.mail import Mail
-from emailengine.outbox.route import common_proxy, copy_path, ehlo_name, smtp_login, smtp_target, wants_copy
+from emailengine.outbox.route import common_proxy, copy_path, ehlo_name, smtp_login, smtp_target, source, wants_copy
 
 
 def account(imap: str | None = "imap.x.example", smtp: str | None = "smtp.x.example", **more: Any) -> AccountSettings:
@@ -98,6 +98,15 @@ class TargetTests(SynchronousTestCase):
         self.assertNotIn("hunter2", repr(target))
         own = smtp_target(account(proxy="http://own"), ignore_certificates=False, proxy=common_proxy(on))
         self.assertEqual(own.proxy, "http://own")
+
+    def test_source(self) -> None:
+        """The address to connect from is chosen as the installation says, for each protocol."""
+        one = Fixed(localAddresses=["192.0.2.1", "192.0.2.2"], smtpStrategy="random")
+        self.assertEqual(source(one, "smtpStrategy", "a", lambda: 0.9), "192.0.2.2")
+        self.assertIsNone(source(one, "imapStrategy", "a", lambda: 0.9))
+        self.assertIsNone(source(Fixed(), "smtpStrategy", "a", lambda: 0.9))
+        target = smtp_target(account(), ignore_certificates=False, local_address="192.0.2.2")
+        self.assertEqual(target.local_address, "192.0.2.2")
 
     def test_none(self) -> None:
         """Without an SMTP server nothing can be sent."""
