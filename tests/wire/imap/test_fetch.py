@@ -40,7 +40,17 @@ STRUCTURE = st.recursive(
 )
 ITEM = st.one_of(
     st.sampled_from(
-        [b"UID 7", b"UID 0", b"UID 4294967296", b"uid 7", b"UID x", b"MODSEQ (5)", b"MODSEQ (0)", b"X (a)"]
+        [
+            b"UID 7",
+            b"UID 0",
+            b"UID 4294967295",
+            b"UID 4294967296",
+            b"uid 7",
+            b"UID x",
+            b"MODSEQ (5)",
+            b"MODSEQ (0)",
+            b"X (a)",
+        ]
     ),
     st.sampled_from(
         [b"MODSEQ (1234567890123456789)", b"RFC822.SIZE 12", b"RFC822.SIZE 1234567890123456789", b"BODY[] NIL"]
