@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, field
 
-from emailengine.model.formats import Email, EmailOrBlank, Moment, Text256, Text1024
+from emailengine.model.formats import Email, EmailOrBlank, Ip, Moment, Text256, Text1024
 from emailengine.model.shape import Answer, Record, Request
 
 TEXT_LIMIT = 5 * 1024 * 1024  # characters of each text and of each attachment's base64, unless the operator says else
@@ -75,6 +75,7 @@ class SubmitRequest(Request, kw_only=True):
     """
     The body of POST /v1/account/{account}/submit.
 
+    `local_address` is one of the setting `localAddresses` to deliver from; another one is no wish at all.
     `raw` is a whole message in base64, of which the other fields replace headers. `copy` None leaves it to the rule
     whether the message is uploaded to the Sent folder. `send_at` in the past means now.
     """
@@ -91,7 +92,6 @@ class SubmitRequest(Request, kw_only=True):
         "gateway": "gateways",
         "dsn": "delivery status notifications",
         "proxy": "proxies",
-        "localAddress": "choice of the source address",
         "previewText": "preview text",
         "locale": "quoting of the original message",
         "tz": "quoting of the original message",
@@ -115,6 +115,7 @@ class SubmitRequest(Request, kw_only=True):
     sent_mail_path: Text1024 | None = None
     send_at: Moment | None = None
     delivery_attempts: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    local_address: Annotated[Ip | None, Meta(extra={"trim": True})] = None
     dry_run: bool = False
 
     def faults(self) -> Iterator[tuple[str, str]]:

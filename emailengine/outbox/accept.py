@@ -128,6 +128,7 @@ class Outbox:
             attempts=letter.attempts or int(self.settings.value("deliveryAttempts", 0) or ATTEMPTS),
             idempotency_key=idempotency_key or None,
             copy=sent.copy,
+            local_address=sent.local_address,
             sent_mail_path=sent.sent_mail_path or None,
             original=found.original if found is not None else None,
         )

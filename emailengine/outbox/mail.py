@@ -44,6 +44,7 @@ class Mail(Record, kw_only=True):
     idempotency_key: str | None = None
     copy: bool | None = None
     sent_mail_path: str | None = None
+    local_address: str | None = None
     original: Original | None = None
     first_error: str | None = None
 

@@ -27,6 +27,7 @@ def entry_of(listed: Listed) -> QueueEntry:
         envelope=QueuedEnvelope(from_=mail.sender, to=mail.recipients),
         subject=mail.subject,
         idempotency_key=mail.idempotency_key,
+        local_address=mail.local_address,
         created=iso(mail.created),
         scheduled=iso(mail.scheduled),
         next_attempt=due,

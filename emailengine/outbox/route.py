@@ -46,10 +46,21 @@ def common_proxy(settings: Settings) -> str | None:
 
 
 def source(
-    settings: Settings, strategy: Literal["imapStrategy", "smtpStrategy"], account: str, random: Callable[[], float]
+    settings: Settings,
+    strategy: Literal["imapStrategy", "smtpStrategy"],
+    account: str,
+    random: Callable[[], float],
+    wanted: str | None = None,
 ) -> str | None:
-    """The address of this machine that an account's connections are made from; None leaves it to the system."""
-    return source_address(settings.value("localAddresses") or (), settings.value(strategy, "default"), account, random)
+    """
+    The address of this machine that an account's connections are made from; None leaves it to the system.
+
+    `wanted` is taken if it is one of those that the installation names.
+    """
+    addresses = settings.value("localAddresses") or ()
+    if wanted in addresses:
+        return wanted
+    return source_address(addresses, settings.value(strategy, "default"), account, random)
 
 
 def smtp_login(settings: AccountSettings) -> Login | None:

@@ -113,7 +113,7 @@ class Sending:
                 settings,
                 ignore_certificates=ignore,
                 proxy=common_proxy(self.settings),
-                local_address=source(self.settings, "smtpStrategy", mail.account, self.random),
+                local_address=source(self.settings, "smtpStrategy", mail.account, self.random, mail.local_address),
             ),
             credentials=smtp_login(settings),
             envelope_from=mail.sender,

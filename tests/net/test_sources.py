@@ -15,9 +15,9 @@ class SourceTests(SynchronousTestCase):
     def test_few(self) -> None:
         """Without addresses the system chooses; a single one is taken whatever the strategy; IPv6 ones do not count."""
         for strategy in ("default", "dedicated", "random"):
-            self.assertIsNone(source_address((), strategy, "a", lambda: 0.5))  # type: ignore[arg-type]
-            self.assertIsNone(source_address(("2001:db8::1",), strategy, "a", lambda: 0.5))  # type: ignore[arg-type]
-            self.assertEqual(source_address(MANY[1:3], strategy, "a", lambda: 0.5), "192.0.2.2")  # type: ignore[arg-type]
+            self.assertIsNone(source_address((), strategy, "a", lambda: 0.5))
+            self.assertIsNone(source_address(("2001:db8::1",), strategy, "a", lambda: 0.5))
+            self.assertEqual(source_address(MANY[1:3], strategy, "a", lambda: 0.5), "192.0.2.2")
 
     def test_strategies(self) -> None:
         """Of several the system takes one, or chance does."""

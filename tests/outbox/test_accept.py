@@ -100,11 +100,12 @@ class AcceptTests(RedisCase):
 
     async def test_later(self) -> None:
         """A message with a date waits for it, and can be taken back."""
-        answer = await self.submit(**TO, sendAt="2099-01-01T00:00:00Z", deliveryAttempts=2)
+        answer = await self.submit(**TO, sendAt="2099-01-01T00:00:00Z", deliveryAttempts=2, localAddress="192.0.2.1")
         assert answer.queue_id is not None
         self.assertEqual(answer.send_at, "2099-01-01T00:00:00.000Z")
         entry = await self.outbox.entry(answer.queue_id)
         self.assertEqual((entry.scheduled, entry.attempts), ("2099-01-01T00:00:00.000Z", 2))
+        self.assertEqual(entry.local_address, "192.0.2.1")
         self.assertNotIsInstance(await self.queue.claim(lease=60, per_group=8), Job)
         self.assertTrue(await self.outbox.cancel(answer.queue_id))
         self.assertFalse(await self.outbox.cancel(answer.queue_id))

@@ -103,6 +103,8 @@ class TargetTests(SynchronousTestCase):
         """The address to connect from is chosen as the installation says, for each protocol."""
         one = Fixed(localAddresses=["192.0.2.1", "192.0.2.2"], smtpStrategy="random")
         self.assertEqual(source(one, "smtpStrategy", "a", lambda: 0.9), "192.0.2.2")
+        self.assertEqual(source(one, "smtpStrategy", "a", lambda: 0.9, "192.0.2.1"), "192.0.2.1")
+        self.assertEqual(source(one, "smtpStrategy", "a", lambda: 0.9, "203.0.113.1"), "192.0.2.2")
         self.assertIsNone(source(one, "imapStrategy", "a", lambda: 0.9))
         self.assertIsNone(source(Fixed(), "smtpStrategy", "a", lambda: 0.9))
         target = smtp_target(account(), ignore_certificates=False, local_address="192.0.2.2")

@@ -44,7 +44,7 @@ class DialTests(TestCase):
 
         factory = Factory()
         factory.noisy = False
-        factory.buildProtocol = heard  # type: ignore[method-assign]
+        factory.buildProtocol = heard  # type: ignore[method-assign, assignment]
         port = clock.listenTCP(0, factory, interface=interface)
         self.addCleanup(port.stopListening)
         number: int = port.getHost().port
