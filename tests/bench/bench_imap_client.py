@@ -197,16 +197,15 @@ def measure(name: str, server: Server) -> None:
     react(lambda reactor: Deferred.fromCoroutine(main(reactor)), ())
 
 
-def measured(name: str, server: Server, runs: int) -> dict[str, float]:
-    """The medians of some runs, each in a process of its own."""
-    told = []
+def measured(server: Server, runs: int, *names: str) -> list[dict[str, float]]:
+    """The medians of some runs of each, each in a process of its own, in turn: a machine has better and worse minutes."""
+    told: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for _ in range(runs):
-        arguments = [str(server.tls), str(server.plain), server.ca]
-        child = subprocess.run(
-            [sys.executable, __file__, "--measure", name, *arguments], stdout=subprocess.PIPE, check=True
-        )
-        told.append(json.loads(child.stdout))
-    return {key: median(one[key] for one in told) for key in told[0]}
+        for name in names:
+            arguments = ["--measure", name, str(server.tls), str(server.plain), server.ca]
+            child = subprocess.run([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, check=True)
+            told[name].append(json.loads(child.stdout))
+    return [{key: median(one[key] for one in rows) for key in rows[0]} for rows in told.values()]
 
 
 def main() -> None:
@@ -214,27 +213,15 @@ def main() -> None:
     print(f"{'':24}{'per second':>14}{'of CPU time':>14}{'ratio':>8}{'held CPU':>10}{'held wall':>11}{'grown by':>11}")
     with serving() as server:
         for kind in ("full", "flags"):
-            theirs = measured(f"{kind} theirs", server, 1 if kind == "full" else runs)
-            mine = measured(f"{kind} ours", server, runs)
+            theirs, mine = measured(server, runs, f"{kind} theirs", f"{kind} ours")
             assert theirs["count"] == mine["count"] == MESSAGES, (theirs, mine)
             for whose, one in (("Twisted", theirs), ("ours", mine)):
-                ratio = f"{theirs['wall'] / one['wall']:.1f}"
-                show(
-                    f"{kind}, {whose}",
-                    one,
-                    f"{one['count'] / one['wall']:,.0f}",
-                    f"{one['count'] / one['cpu']:,.0f}",
-                    ratio,
-                )
-        one = measured("attachments", server, runs)
+                rate, rate_cpu = f"{one['count'] / one['wall']:,.0f}", f"{one['count'] / one['cpu']:,.0f}"
+                show(f"{kind}, {whose}", one, rate, rate_cpu, f"{theirs['wall'] / one['wall']:.1f}")
+        (one,) = measured(server, runs, "attachments")
         assert one["count"] == LITERAL * LITERALS, one
-        show(
-            "attachments, no TLS",
-            one,
-            f"{one['count'] / one['wall'] / 1e6:,.0f} MB",
-            f"{one['count'] / one['cpu'] / 1e6:,.0f} MB",
-            "",
-        )
+        octets = one["count"] / 1e6
+        show("attachments, no TLS", one, f"{octets / one['wall']:,.0f} MB", f"{octets / one['cpu']:,.0f} MB", "")
     print("Aims: full 8 times, held 20 ms, grown by 5 MB; flags 15 times; attachments 250 MB/s, grown by 1 MB.")
 
 
