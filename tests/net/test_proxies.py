@@ -5,6 +5,8 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
@@ -134,6 +136,28 @@ class DialogueTests(SynchronousTestCase):
             ("http://p", [b"HTTP/1.1 200 OK\r\nX: " + b"x" * 9000 + b"\r\n\r\n"]),
         ):
             self.assertRefused(url, answers, "")
+
+    @given(
+        st.sampled_from(("socks5://a:hunter2@p", "socks4a://a@p", "http://a:hunter2@p")),
+        st.lists(
+            st.binary(max_size=40)
+            | st.sampled_from((b"\x05\x02", b"\x01\x00", BOUND, b"\x00\x5a", b"HTTP/1.1 200 \r\n", b"\r\n\r\n")),
+            max_size=8,
+        ),
+    )
+    def test_anything(self, url: str, pieces: list[bytes]) -> None:
+        """Whatever a proxy says ends in a tunnel, a refusal or more waiting, the same however it is cut."""
+        outcomes = []
+        for cut in (pieces, [bytes([one]) for piece in pieces for one in piece]):
+            going, told = talk(url), "waits"
+            said = going.begin()
+            try:
+                for one in cut:
+                    said += going.feed(one)
+            except ConnectFailed as error:
+                told, said = error.message, b""
+            outcomes.append((told, said, going.done, going.rest if going.done else b""))
+        self.assertEqual(outcomes[0], outcomes[1])
 
     def assertRefused(self, url: str, answers: list[bytes], *told: str) -> None:
         host = read_host("192.0.2.1") if url.startswith("socks4:") else NAME
