@@ -1,4 +1,4 @@
-"""SASL: the texts a client sends to log in with PLAIN, LOGIN, XOAUTH2 or OAUTHBEARER.
+"""SASL: the texts a client sends to log in with PLAIN, LOGIN, SCRAM-SHA-256, XOAUTH2 or OAUTHBEARER.
 
 Bytes in, bytes out, without transport encoding: IMAP and SMTP both carry them as base64 in one unfolded line, for which
 `b64` and `unb64` are here. One `Dialogue` is one attempt. Its repr shows no secret; its responses are secrets.
@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
+import re
 from collections.abc import Collection
 
 from attrs import define, field
 
+from emailengine.wire import scram
 from emailengine.wire.errors import WeMisusedProtocol
 
-PASSWORD_MECHANISMS = ("PLAIN", "LOGIN")
+PASSWORD_MECHANISMS = ("PLAIN", "LOGIN", scram.NAME)
 TOKEN_MECHANISMS = ("OAUTHBEARER", "XOAUTH2")
+
+_WORD = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
 @define
@@ -33,6 +38,27 @@ class Dialogue:
     refusal: str | None = None
     """What the server said about a token it does not want: its JSON, at most 500 characters."""
 
+    @property
+    def why(self) -> str | None:
+        """The server's word for why it refuses, from what it said in the dialogue; never more than one word."""
+        try:
+            told = json.loads(self.refusal or "")
+        except (ValueError, RecursionError):
+            return None
+        status = told.get("status") if isinstance(told, dict) else None
+        word = str(status) if isinstance(status, str | int) else ""
+        return word if _WORD.fullmatch(word) else None
+
+    @property
+    def proven(self) -> bool:
+        """Whether the server has shown all that it must before its OK may be believed."""
+        return True
+
+    @property
+    def judged(self) -> bool:
+        """Whether a NO to this dialogue is about the credentials; else the mechanism did not come that far."""
+        return True
+
     def respond(self, challenge: bytes) -> bytes:
         """
         The answer to a decoded challenge.
@@ -49,12 +75,46 @@ class Dialogue:
         raise WeMisusedProtocol(f"{self.mechanism} has no answer to a further challenge")
 
 
+@define
+class _Scram(Dialogue):
+    _exchange: scram.Exchange = field(kw_only=True, repr=False)
+    _step: int = field(default=0, init=False)
+    _proven: bool = field(default=False, init=False)
+    _why: str | None = field(default=None, init=False)
+
+    @property
+    def why(self) -> str | None:
+        return self._why
+
+    @property
+    def proven(self) -> bool:
+        return self._proven
+
+    @property
+    def judged(self) -> bool:
+        return self._step > 0
+
+    def respond(self, challenge: bytes) -> bytes:
+        if self._step == 0:
+            proof = self._exchange.proof(challenge)
+            self._step = 1
+            return proof
+        if self._step == 1:
+            self._step = 2
+            self._proven = self._exchange.check(challenge)
+            self._why = scram.error_of(challenge)
+            if self._proven or self._why is not None:
+                return b""
+        raise WeMisusedProtocol("the server cannot prove that it knows the password")
+
+
 def choose(offered: Collection[str], *, password: bool, token: bool) -> str | None:
     """
     The best mechanism for what we hold, of those the server offers (upper case, without `AUTH=`); None if none fits.
 
     With a token, passwords are not considered. XOAUTH2 goes before OAUTHBEARER: where both are offered it is the one
-    that works everywhere.
+    that works everywhere. So does PLAIN before SCRAM-SHA-256, which servers offer also for users whose password they
+    keep in another form; it is for TLS, which hides the password.
     """
     wanted: tuple[str, ...] = ()
     if token:
@@ -75,18 +135,22 @@ def begin(
     access_token: str | None = None,
     host: str = "",
     port: int = 0,
+    nonce: str | None = None,
 ) -> Dialogue:
     """
     Start an attempt with a mechanism that `choose` named.
 
     Raises WeMisusedProtocol if the mechanism is unknown, its secret is missing, or a value holds a character that the
-    mechanism uses as a separator.
+    mechanism uses as a separator. `nonce` is for tests; else SCRAM makes one that nobody can guess.
     """
     if mechanism in PASSWORD_MECHANISMS:
         if password is None:
             raise WeMisusedProtocol(f"{mechanism} needs a password")
         if mechanism == "PLAIN":
             return Dialogue(mechanism, initial_plain(user, password))
+        if mechanism == scram.NAME:
+            exchange = scram.Exchange(user, password) if nonce is None else scram.Exchange(user, password, nonce)
+            return _Scram(mechanism, exchange.first, exchange=exchange)
         return Dialogue(mechanism, None, [_octets(user, "\0"), _octets(password, "\0")])
     if mechanism in TOKEN_MECHANISMS:
         if access_token is None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from emailengine.wire import sasl
+from emailengine.wire import sasl, scram
 from emailengine.wire.errors import WeMisusedProtocol
 
 
@@ -86,3 +86,105 @@ class SaslTests(SynchronousTestCase):
         self.assertEqual(sasl.b64(b"", initial=True), b"=")
         self.assertEqual(sasl.b64(b""), b"")
         self.assertEqual(sasl.unb64(b"User name:"), b"User name:")
+
+    def test_status_of_a_refused_token(self) -> None:
+        """One word of the server's JSON is told, and nothing that could be more than a word."""
+        for said, word in (
+            (b'{"status":"401","schemes":"Bearer"}', "401"),
+            (b'{"status":"invalid_token","scope":"x"}', "invalid_token"),
+            (b'{"status":400}', "400"),
+            (b'{"status":"the token ya29.abc is bad"}', None),
+            (b'{"status":{"a":1}}', None),
+            (b"[1]", None),
+            (b"[" * 500, None),
+            (b"\xff no JSON", None),
+        ):
+            talk = sasl.begin("XOAUTH2", user="jo", access_token="ya29.abc")
+            talk.respond(said)
+            self.assertEqual(talk.why, word)
+
+
+class ScramTests(SynchronousTestCase):
+    """The example of RFC 7677, section 3, and what an honest server would not say."""
+
+    salted = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+    signed = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+
+    def begin(self) -> sasl.Dialogue:
+        return sasl.begin("SCRAM-SHA-256", user="user", password="pencil", nonce="rOprNGfwEbeRWgbNEkqO")
+
+    def test_example(self) -> None:
+        """The published exchange, step by step; the server is believed once it has proved itself."""
+        talk = self.begin()
+        self.assertEqual(talk.initial, b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO")
+        self.assertEqual((talk.judged, talk.proven), (False, False))
+        self.assertEqual(
+            talk.respond(self.salted),
+            b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+            b"p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+        )
+        self.assertEqual((talk.judged, talk.proven), (True, False))
+        self.assertEqual(talk.respond(self.signed), b"")
+        self.assertTrue(talk.proven)
+        self.assertRaises(WeMisusedProtocol, talk.respond, b"")
+        self.assertNotIn("pencil", repr(talk))
+
+    def test_forged_salt(self) -> None:
+        """Another's nonce, ours alone, too few or too many rounds, an extension that must be known: no proof is given."""
+        for forged in (
+            self.salted.replace(b"r=rOpr", b"r=sOpr"),
+            b"r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+            self.salted.replace(b"4096", b"4095"),
+            self.salted.replace(b"4096", b"20001"),
+            self.salted.replace(b"4096", b"99999999999999999999"),
+            self.salted.replace(b"i=4096", b"i=-1"),
+            self.salted.replace(b"W22Z", b"W2=Z"),
+            b"m=x," + self.salted,
+            b"e=unknown-user",
+            b"",
+            b"\xff\0",
+        ):
+            talk = self.begin()
+            self.assertRaises(WeMisusedProtocol, talk.respond, forged)
+            self.assertFalse(talk.judged)
+
+    def test_forged_end(self) -> None:
+        """A server that does not know the password proves nothing; one that refuses is heard to the end."""
+        for forged in (self.signed.replace(b"6rri", b"7rri"), b"v=", b"v=====", b"", self.salted):
+            talk = self.begin()
+            talk.respond(self.salted)
+            self.assertRaises(WeMisusedProtocol, talk.respond, forged)
+            self.assertFalse(talk.proven)
+        talk = self.begin()
+        talk.respond(self.salted)
+        self.assertEqual(talk.respond(b"e=invalid-proof"), b"")
+        self.assertEqual((talk.proven, talk.why), (False, "invalid-proof"))
+
+    def test_prepared(self) -> None:
+        """Names and passwords are brought into one form (the examples of RFC 4013), and the name's separators hidden."""
+        for text, prepared in (
+            ("I\u00adX", "IX"),
+            ("user", "user"),
+            ("\u00aa", "a"),
+            ("\u2168", "IX"),
+            ("a\u00a0b", "a b"),
+            ("\U0001f600", "\U0001f600"),
+        ):
+            self.assertEqual(scram.saslprep(text), prepared)
+        for text in ("\x07", "\u0627\u0031", "a\u0627", "\ud800"):
+            self.assertRaises(WeMisusedProtocol, scram.saslprep, text)
+        talk = sasl.begin("SCRAM-SHA-256", user="a=b,c", password="x", nonce="n")
+        self.assertEqual(talk.initial, b"n,,n=a=3Db=2Cc,r=n")
+        self.assertNotEqual(*(sasl.begin("SCRAM-SHA-256", user="a", password="x").initial for _ in range(2)))
+
+    @given(st.binary(max_size=200), st.binary(max_size=200))
+    def test_anything(self, first: bytes, second: bytes) -> None:
+        """Whatever the server says, at most the dialogue is given up."""
+        talk = self.begin()
+        for said in (first, second):
+            try:
+                talk.respond(said)
+            except WeMisusedProtocol:
+                self.assertFalse(talk.proven)
+                return
+        self.assertFalse(talk.proven)
