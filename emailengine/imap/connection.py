@@ -99,6 +99,8 @@ class Connection(IMAP4Client):
         """Seconds without an octet, while a command runs, after which the connection is given up."""
         self.literals = LiteralMode.SYNCHRONIZING
         """How the server takes literals."""
+        self.utf8 = False
+        """Whether the names of mailboxes are UTF-8: after ENABLE UTF8=ACCEPT or IMAP4rev2."""
         self.ended: EmailEngineError | None = None
         """Why the connection is over; None while it lives."""
         self.lost: Callable[[], None] | None = None
@@ -250,7 +252,7 @@ class Connection(IMAP4Client):
         while inbox:
             pieces = inbox.popleft()
             try:
-                response = parse(pieces)
+                response = parse(pieces, utf8=self.utf8)
             except TheyBrokeProtocol as fault:
                 self._note(fault)
             else:

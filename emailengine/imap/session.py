@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from attrs import define, field
@@ -10,19 +10,33 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from emailengine.core.deadline import bounded
-from emailengine.core.turns import Turns
-from emailengine.errors import EmailEngineError, MessageNotFound, ProtocolFault, ServerRefused, TimedOut
+from emailengine.errors import (
+    EmailEngineError,
+    MissingExtension,
+    ServerRefused,
+    TimedOut,
+    TooLarge,
+)
 from emailengine.imap.commands.append import Append
 from emailengine.imap.commands.auth import Logout
-from emailengine.imap.commands.fetch import FetchSequence, FetchUids
+from emailengine.imap.commands.command import Command
+from emailengine.imap.commands.copy import Moved as Moved
+from emailengine.imap.commands.fetch import Decoded as Decoded
+from emailengine.imap.commands.fetch import FetchSequence
+from emailengine.imap.commands.folders import Create, Delete, Rename, Subscribe, Unsubscribe
 from emailengine.imap.commands.idle import Idle, Noop
-from emailengine.imap.commands.list import FolderStatus, ListFolders, ListSubscribed, key
 from emailengine.imap.commands.quota import GetQuotaRoot, Storage
-from emailengine.imap.commands.search import SearchUids
+from emailengine.imap.commands.select import Known as Known
 from emailengine.imap.commands.select import Select, Unselect
-from emailengine.imap.commands.store import ExpungeAll, ExpungeUids, StoreFlags
+from emailengine.imap.commands.store import StoreFlags, StoreLabels, gone
 from emailengine.imap.connection import Connection
-from emailengine.imap.opening import open_connection, unless_refused
+from emailengine.imap.finding import Finding, older, younger
+from emailengine.imap.hearing import Ears
+from emailengine.imap.listing import Listing
+from emailengine.imap.moving import Moving
+from emailengine.imap.offers import append_limit, fetch_items, meant, not_understood
+from emailengine.imap.opening import open_connection, shared
+from emailengine.imap.reading import Reading
 from emailengine.imap.target import Appended as Appended
 from emailengine.imap.target import ImapTarget as ImapTarget
 from emailengine.imap.target import ListedFolder as ListedFolder
@@ -31,8 +45,8 @@ from emailengine.imap.wirelog import WireLog
 from emailengine.net.credentials import Credentials
 from emailengine.net.dial import Dialer
 from emailengine.net.tls import Contexts
-from emailengine.wire.imap import search
-from emailengine.wire.imap.responses import Exists, Expunge, Fetched, Namespace, Response, Vanished
+from emailengine.wire.imap.responses import Fetched, Namespace, Response
+from emailengine.wire.imap.search import Criterion
 from emailengine.wire.imap.tokens import Piece
 from emailengine.wire.imap.uidset import UidSet
 
@@ -40,6 +54,7 @@ _DONE = 30.0  # seconds for the answer to DONE
 _GOODBYE = 5.0  # seconds for LOGOUT
 _CLOSING = 3.0
 _LONGEST_SET = 4000  # characters; servers refuse lines over 8192
+_ASK_LIMIT = 1 << 20  # octets of a message; below it every server that has a limit for each folder takes it
 
 
 async def open_session(
@@ -67,7 +82,7 @@ async def open_session(
     Raises ConnectFailed, TlsFailed, TimedOut, ConnectionLost or ProtocolFault; AuthenticationRefused when the server
     itself refused the credentials, with its response code, or offers no login that they fit (`ENOAUTH`).
     """
-    ears = _Ears(news)
+    ears = Ears(news)
     opened = await open_connection(
         clock=clock,
         dialer=dialer,
@@ -91,30 +106,6 @@ async def open_session(
     )
 
 
-class _Ears:
-    """Hears the news, keeps the selected folder's count right, and passes them on."""
-
-    __slots__ = ("_news", "selected")
-
-    def __init__(self, news: Callable[[Response], None]) -> None:
-        self._news = news
-        self.selected: Selected | None = None
-
-    def hear(self, response: Response) -> None:
-        selected = self.selected
-        if selected is not None:
-            if isinstance(response, Exists):
-                selected.exists = response.n
-            elif isinstance(response, Expunge):
-                selected.exists = max(0, selected.exists - 1)
-            elif isinstance(response, Vanished) and not response.earlier:
-                selected.exists = max(0, selected.exists - len(response.uids))
-        self._news(response)
-
-    def nothing_selected(self) -> None:
-        self.selected = None
-
-
 @define(kw_only=True, eq=False)
 class Session:
     """
@@ -126,7 +117,7 @@ class Session:
 
     _clock: IReactorTime
     _connection: Connection
-    _ears: _Ears
+    _ears: Ears
     capabilities: frozenset[str]
     """What the server offers since login, in upper case."""
     server: Mapping[str, str | None] = field(factory=dict)
@@ -136,10 +127,24 @@ class Session:
     namespaces: Namespace | None = None
     """Where its folders are (RFC 2342); None where it did not tell."""
     _idle: tuple[Idle, Deferred[None]] | None = field(default=None, init=False)
+    _listing: Listing = field(init=False)
+    _finding: Finding = field(init=False)
+    _reading: Reading = field(init=False)
+    _moving: Moving = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.capabilities = shared(meant(self.capabilities, self.enabled))
+        self._listing = Listing(self._connection, self.capabilities)
+        self._finding = Finding(self._clock, self._connection, self.capabilities)
+        self._reading = Reading(self._connection, self.capabilities, self._texts)
+        self._moving = Moving(self._connection, self.capabilities, self._finding, self._texts, self._the_selected)
 
     @property
     def selected(self) -> Selected | None:
         """The selected folder; None also while another one is being selected."""
+        return self._ears.selected
+
+    def _the_selected(self) -> Selected | None:
         return self._ears.selected
 
     # living and ending
@@ -245,34 +250,30 @@ class Session:
         Every folder, with its subscription, its special use where the server tells, and its numbers.
 
         The items in `status` come along where one command can bring them all; else `status` of the folders is None.
+        Where nothing but INBOX is at the root, the folders are those of our namespaces. Some servers refuse to tell all
+        this twice.
         """
-        if "LIST-EXTENDED" in self.capabilities:
-            try:
-                return await self._connection.run(
-                    ListFolders(capabilities=self.capabilities, extended=True, status=status)
-                )
-            except (ServerRefused, ProtocolFault):
-                self._connection.check()  # some servers offer more than they understand
-        xlist = "XLIST" in self.capabilities and "SPECIAL-USE" not in self.capabilities
-        plain = ListFolders(capabilities=self.capabilities, extended=False, status=(), xlist=xlist)
-        listing, subscriptions = self._connection.run(plain), self._connection.run(ListSubscribed())
-        try:
-            listed = await listing
-            subscribed = await unless_refused(self._connection, subscriptions) or frozenset()
-        finally:
-            subscriptions.addErrback(lambda _: None)
-        return [ListedFolder(one.entry, key(one.entry.raw) in subscribed, None) for one in listed]
+        return await self._listing.everything(self.namespaces, status)
 
-    async def select(self, path: str, *, read_only: bool = False) -> Selected:
-        """Select a folder, also anew. When it is refused, none is selected."""
-        selected = await self._connection.run(
-            Select(
-                path,
-                read_only=read_only,
-                condstore="CONDSTORE" in self.capabilities,
-                leaving=self._ears.nothing_selected,
-            )
-        )
+    async def select(self, path: str, *, read_only: bool = False, known: Known | None = None) -> Selected:
+        """
+        Select a folder, also anew. When it is refused, none is selected.
+
+        With `known`, and where QRESYNC is enabled, `vanished` and `changed` tell what happened since.
+        """
+        utf8 = self._connection.utf8
+        leaving = self._ears.nothing_selected
+        if known is not None and ("QRESYNC" not in self.enabled or known.uidvalidity < 1 or known.modseq < 1):
+            known = None
+        condstore = "CONDSTORE" in self.capabilities
+        full = Select(path, read_only=read_only, condstore=condstore, leaving=leaving, known=known, utf8=utf8)
+        try:
+            selected = await self._connection.run(full)
+        except ServerRefused as error:
+            if not not_understood(error) or not (condstore or known):
+                raise
+            plain = Select(path, read_only=read_only, condstore=False, leaving=leaving, utf8=utf8)
+            selected = await self._connection.run(plain)
         self._ears.selected = selected
         return selected
 
@@ -288,13 +289,43 @@ class Session:
 
     async def status(self, path: str, items: Sequence[str]) -> dict[str, int]:
         """Numbers of a folder by their upper-case names; those that the server does not tell are missing."""
-        return await self._connection.run(FolderStatus(path, items))
+        told = await self._listing.status(path, items)
+        return {name: value for name, value in told.items() if isinstance(value, int)}
+
+    async def mailbox_id(self, path: str) -> str | None:
+        """What names a folder whatever it is called (OBJECTID); None where the server does not tell."""
+        told = (await self._listing.status(path, ["MAILBOXID"])).get("MAILBOXID")
+        return None if told is None else str(told)
 
     async def storage(self, path: str) -> Storage | None:
         """The storage that a folder counts against; None where the server does not tell."""
         if "QUOTA" not in self.capabilities:
             return None
-        return await self._connection.run(GetQuotaRoot(path))
+        return await self._connection.run(GetQuotaRoot(path, utf8=self._connection.utf8))
+
+    async def create(self, path: str) -> str | None:
+        """Make a folder; its MAILBOXID where the server tells it."""
+        return await self._connection.run(Create(path, utf8=self._connection.utf8))
+
+    async def delete(self, path: str) -> None:
+        """Remove a folder and all that is in it. It is left first, if it is the selected one."""
+        await self._leave(path)
+        await self._connection.run(Delete(path, utf8=self._connection.utf8))
+
+    async def rename(self, old: str, new: str) -> None:
+        """Give a folder, and those below it, another name. It is left first, if it is the selected one."""
+        await self._leave(old)
+        await self._connection.run(Rename(old, new, utf8=self._connection.utf8))
+
+    async def subscribe(self, path: str) -> None:
+        await self._connection.run(Subscribe(path, utf8=self._connection.utf8))
+
+    async def unsubscribe(self, path: str) -> None:
+        await self._connection.run(Unsubscribe(path, utf8=self._connection.utf8))
+
+    async def _leave(self, path: str) -> None:
+        if self._ears.selected is not None and self._ears.selected.path == path:
+            await self.unselect()
 
     # messages of the selected folder
 
@@ -302,64 +333,146 @@ class Session:
         """
         What the server tells of these messages; those that are not there are missing.
 
-        With `changed_since` only those that changed after this mod-sequence, where the server has CONDSTORE.
+        Items that the server does not offer are not asked for. With `changed_since` only those messages that changed
+        after this mod-sequence, where the server has CONDSTORE and the folder has mod-sequences.
         """
-        since = changed_since if "CONDSTORE" in self.capabilities else None
-        found: list[Fetched] = []
-        for numbers in uids.texts(_LONGEST_SET):
-            command = FetchUids(numbers, uids, items, changed_since=since)
-            rows = await self._connection.run(command)
-            found += rows
-        return found
+        selected = self._ears.selected
+        counted = "CONDSTORE" in self.capabilities and (selected is None or selected.modseq is not None)
+        return await self._reading.rows(uids, items, changed_since if counted else None)
 
     async def fetch_sequence(self, numbers: str, items: Sequence[str]) -> list[Fetched]:
         """As `fetch`, by sequence numbers as text: `1:20,25`, `*`."""
-        return await self._connection.run(FetchSequence(numbers, items))
+        known = fetch_items(items, self.capabilities) or ["UID"]
+        return await self._connection.run(FetchSequence(numbers, known))
 
-    async def fetch_part(self, uid: int, section: str, *, offset: int, size: int) -> bytes:
+    async def fetch_part(self, uid: int, section: str, *, offset: int, size: int, binary: bool = False) -> bytes:
         """
         `size` octets of a part from `offset` on, fewer at its end, none behind it; the message stays unread.
 
-        `section` is the part's number or what else FETCH knows; "" is the whole message. Raises MessageNotFound.
+        `section` is the part's number or what else FETCH knows; "" is the whole message. With `binary` they are
+        `Decoded` where the server can take the transfer encoding off, for all of the part or none of it. Raises
+        MessageNotFound.
         """
-        item = f"BODY.PEEK[{section}]<{offset}.{size}>"
-        uids = UidSet.of([uid])
-        rows = await self._connection.run(FetchUids(str(uid), uids, [item]))
-        if not rows:
-            raise MessageNotFound("The message is not there any more")
-        data = rows[0].sections.get(f"BODY[{section.upper()}]") or b""
-        if len(data) > size:  # a server that knows no parts of parts
-            return data[offset : offset + size]
-        return data
+        return await self._reading.part(uid, section, offset, size, binary=binary)
 
-    async def search(self, criterion: Sequence[Piece]) -> UidSet:
-        """The UIDs of the messages that meet a criterion made by `wire.imap.search`."""
-        found = await self._connection.run(SearchUids(criterion, esearch="ESEARCH" in self.capabilities))
-        return await found.joined(Turns(self._clock))
+    async def stream_part(self, uid: int, section: str, write: Callable[[bytes], object]) -> int:
+        """
+        Give all octets of a part to `write` as they arrive; how many those were. The message stays unread.
+
+        Whoever cannot keep up calls `pause` and `resume`. Cancelled, nothing further is written. Raises
+        MessageNotFound, and what `write` raises.
+        """
+        return await self._reading.stream(uid, section, write)
+
+    async def search(self, criterion: Sequence[Piece], *, within: UidSet | None = None, save: bool = False) -> UidSet:
+        """
+        The UIDs of the messages that meet a criterion made by `wire.imap.search`; only those in `within`, where given.
+
+        With `save`, and where the server has SEARCHRES, it keeps the result, too: as long as this same set is given to
+        other methods, and no other is saved or folder selected, they need not spell it out.
+        """
+        save = save and within is None and not {"SEARCHRES", "ESEARCH"} - self.capabilities
+        if not save:
+            return await self._finding.uids(criterion, within)
+        self._ears.saved = None
+        try:
+            found = await self._finding.uids(criterion, None, save=True)
+        except ServerRefused as error:
+            if error.code != "NOTSAVED":
+                raise
+            return await self._finding.uids(criterion, None)
+        self._ears.saved = found
+        return found
+
+    async def search_page(self, criterion: Sequence[Piece], first: int, last: int) -> UidSet:
+        """
+        The found ones from the `first` to the `last` place, in order of their UIDs; negative places count from the end.
+
+        Where the server cannot tell less than all (PARTIAL), all are asked for.
+        """
+        return await self._finding.page(criterion, first, last)
+
+    async def search_sorted(self, criterion: Sequence[Piece], keys: Sequence[str]) -> list[int] | None:
+        """What is found, sorted by keys of RFC 5256 (`REVERSE ARRIVAL`); None where the server cannot sort so."""
+        return await self._finding.sorted(criterion, keys)
+
+    def younger(self, seconds: int) -> Criterion:
+        """Arrived in the last so many seconds; where the server knows only days (no WITHIN), since the day of then."""
+        return younger(self.capabilities, self._clock.seconds(), seconds)
+
+    def older(self, seconds: int) -> Criterion:
+        """Arrived so many seconds ago or earlier; where the server knows only days, on the day of then or earlier."""
+        return older(self.capabilities, self._clock.seconds(), seconds)
 
     async def store(self, uids: UidSet, mode: Literal["", "+", "-"], flags: Sequence[str]) -> None:
-        """Set the flags of messages (""), or add to them ("+") or take from them ("-"). The new ones come as news."""
-        for numbers in uids.texts(_LONGEST_SET):
-            await self._connection.run(StoreFlags(numbers, mode, flags))
+        """
+        Set the flags of messages (""), or add to them ("+") or take from them ("-"). The new ones come as news.
+
+        That some of the messages are not there any more is no error.
+        """
+        for numbers in self._texts(uids):
+            await self._unless_gone(StoreFlags(numbers, mode, flags))
+
+    async def store_labels(self, uids: UidSet, mode: Literal["", "+", "-"], labels: Sequence[str]) -> None:
+        """As `store`, of Gmail's labels. Raises MissingExtension elsewhere."""
+        if "X-GM-EXT-1" not in self.capabilities:
+            raise MissingExtension("The mail server has no labels")
+        for numbers in self._texts(uids):
+            await self._unless_gone(StoreLabels(numbers, mode, labels, utf8=self._connection.utf8))
+
+    async def _unless_gone(self, command: Command[None]) -> None:
+        try:
+            await self._connection.run(command)
+        except ServerRefused as error:
+            if not gone(error):
+                raise
 
     async def append(self, path: str, data: bytes, flags: Sequence[str], internal_date: float | None) -> Appended:
-        """Put a message into a folder. ServerRefused with the code `TRYCREATE` means that there is no such folder."""
-        return await self._connection.run(Append(path, data, flags, internal_date))
-
-    async def expunge(self, uids: UidSet) -> None:
-        r"""
-        Remove those of these messages that are marked `\Deleted`, and no others.
-
-        Where the server can only remove all that are marked, the mark is taken from the others for that moment.
         """
-        if "UIDPLUS" in self.capabilities:
-            for numbers in uids.texts(_LONGEST_SET):
-                await self._connection.run(ExpungeUids(numbers))
-            return
-        others = await self.search(search.flag("\\Deleted")) - uids
-        await self.store(others, "-", ["\\Deleted"])
-        try:
-            await self._connection.run(ExpungeAll())
-        finally:
-            if self.alive:
-                await self.store(others, "+", ["\\Deleted"])
+        Put a message into a folder. ServerRefused with the code `TRYCREATE` means that there is no such folder.
+
+        TooLarge, before anything is sent, where the server tells a limit that the message is over.
+        """
+        limit = append_limit(self.capabilities)
+        if limit is None and "APPENDLIMIT" in self.capabilities and len(data) > _ASK_LIMIT:
+            limit = (await self.status(path, ["APPENDLIMIT"])).get("APPENDLIMIT")
+        if limit is not None and len(data) > limit:
+            raise TooLarge(f"The message has {len(data)} octets, the mail server takes {limit}", code="TOOBIG")
+        return await self._connection.run(
+            Append(
+                path,
+                data,
+                flags,
+                internal_date,
+                utf8=self._connection.utf8,
+                utf8_headers="UTF8=ACCEPT" in self.enabled,
+                binary="BINARY" in self.capabilities,
+            )
+        )
+
+    async def copy(self, uids: UidSet, path: str) -> Moved:
+        """Copy messages. ServerRefused with the code `TRYCREATE` means that there is no such folder."""
+        return await self._moving.copy(uids, path)
+
+    async def move(self, uids: UidSet, path: str) -> Moved:
+        r"""
+        Move messages. ServerRefused with the code `TRYCREATE` means that there is no such folder.
+
+        Where the server has no MOVE they are copied, marked `\Deleted` and expunged as by `expunge`: an error on the
+        way leaves copies, and where expunging is not safe the old ones stay, marked.
+        """
+        return await self._moving.move(uids, path)
+
+    async def expunge(self, uids: UidSet) -> bool:
+        r"""
+        Remove those of these messages that are marked `\Deleted`, and no others; whether they are gone.
+
+        Where the server can only remove all that are marked, the mark is taken from the others for that moment. False
+        where others could not be kept out of it: then nothing was removed. A connection lost in that moment may cost
+        others their mark. Who shares a session must not select another folder meanwhile.
+        """
+        return await self._moving.expunge(uids)
+
+    def _texts(self, uids: UidSet) -> Iterable[str]:
+        """The set as what can stand in commands, each short enough."""
+        return ("$",) if uids and uids is self._ears.saved else uids.texts(_LONGEST_SET)

@@ -8,7 +8,9 @@ from typing import Literal
 from attrs import define, field, frozen
 
 from emailengine.net.tls import TlsPolicy
+from emailengine.wire.imap.fetch import Fetched
 from emailengine.wire.imap.mailboxes import ListEntry
+from emailengine.wire.imap.uidset import UidSet
 
 
 @frozen(kw_only=True)
@@ -37,7 +39,9 @@ class Selected:
     """
     The selected folder, as SELECT told it; `exists` follows what the server tells since.
 
-    `modseq` is None where the folder has no mod-sequences, `permanent_flags` where the server did not say.
+    `modseq` is None where the folder has no mod-sequences, `permanent_flags` and `mailbox_id` (RFC 8474) where the
+    server did not say. `vanished` and `changed` are what QRESYNC told of the time since what was known; `vanished` is
+    None where it told nothing: everything may have changed.
     """
 
     path: str
@@ -47,6 +51,9 @@ class Selected:
     modseq: int | None
     read_only: bool
     permanent_flags: frozenset[str] | None
+    mailbox_id: str | None = None
+    vanished: UidSet | None = None
+    changed: list[Fetched] = field(factory=list)
 
 
 @frozen

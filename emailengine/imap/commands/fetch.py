@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
-from emailengine.errors import EmailEngineError
-from emailengine.imap.commands.command import Command, refusal
+from emailengine.errors import MessageNotFound
+from emailengine.imap.commands.command import Command
 from emailengine.wire.imap import write
 from emailengine.wire.imap.responses import Fetch, Fetched, Response, Tagged
 from emailengine.wire.imap.tokens import Piece
 from emailengine.wire.imap.uidset import UidSet
 
+PART_NUMBER = re.compile(r"[1-9][0-9]*(?:\.[1-9][0-9]*)*")
+"""What BINARY can be asked for: a part by its number, and nothing else (RFC 3516 4.2)."""
+
 _MARKS = frozenset(("UID", "FLAGS", "MODSEQ"))
+_VALUES = (
+    *("uid", "flags", "modseq", "internal_date", "size", "envelope", "body"),
+    *("email_id", "thread_id", "labels", "preview"),
+)
+_UID = re.compile(rb"[( ]UID ([0-9]{1,10})(?=[ )])", re.IGNORECASE)
+_PART_BEGINS = re.compile(rb"[( ]BODY\[[^\]]*\](?:<[0-9]+>)? *\Z", re.IGNORECASE)
+
+
+class Decoded(bytes):
+    """Octets of a part whose transfer encoding the server has taken off."""
 
 
 class _Fetch(Command["list[Fetched]"]):
@@ -40,13 +54,18 @@ class _Fetch(Command["list[Fetched]"]):
             return True
         known = self._found.setdefault(number, told)
         if known is not told:
-            _put_together(known, told)
+            put_together(known, told)
         return True
 
-    def result(self, final: Tagged) -> list[Fetched]:
+    @property
+    def found(self) -> list[Fetched]:
+        """What has come so far."""
         return list(self._found.values())
 
-    def _line(self, word: bytes, numbers: bytes) -> list[Piece]:
+    def result(self, final: Tagged) -> list[Fetched]:
+        return self.found
+
+    def _line(self, word: bytes, numbers: bytes) -> list[bytes]:
         return [b"%s %s %s" % (word, numbers, write.items(self._items))]
 
 
@@ -74,7 +93,7 @@ class FetchUids(_Fetch):
         line = self._line(b"UID FETCH", write.sequence(self._numbers))
         if self._changed_since is not None:
             line.append(b" (CHANGEDSINCE " + write.number(self._changed_since) + b")")
-        return [b"".join([one for one in line if isinstance(one, bytes)])]
+        return [b"".join(line)]
 
     def take(self, response: Response) -> bool:
         if type(response) is not Fetch:
@@ -82,9 +101,6 @@ class FetchUids(_Fetch):
         if response.uid is None or response.uid not in self._uids:
             return False
         return self._keep(response.uid, response)
-
-    def refused(self, final: Tagged) -> EmailEngineError:
-        return refusal(final, self.word)
 
 
 class FetchSequence(_Fetch):
@@ -95,16 +111,82 @@ class FetchSequence(_Fetch):
 
     def __init__(self, numbers: str, items: Sequence[str]) -> None:
         super().__init__(items)
-        self._numbers = write.sequence(numbers)
-        self._wanted = None if "*" in numbers else UidSet.parse(numbers)
+        self._numbers = numbers
+        self._wanted: UidSet | None = None
 
     def line(self) -> Sequence[Piece]:
-        return self._line(b"FETCH", self._numbers)
+        line = self._line(b"FETCH", write.sequence(self._numbers))
+        self._wanted = None if "*" in self._numbers or "$" in self._numbers else UidSet.parse(self._numbers)
+        return line
 
     def take(self, response: Response) -> bool:
         if type(response) is not Fetch or (self._wanted is not None and response.seq not in self._wanted):
             return False
         return self._keep(response.seq, response)
+
+
+class StreamPart(Command[int]):
+    """
+    UID FETCH of one section of one message, whose octets go to `write` as they arrive. The value is their number.
+
+    Nothing is written any more after `stop`. What `write` raises is kept in `failed`, and nothing follows it.
+    """
+
+    __slots__ = ("_begun", "_count", "_found", "_section", "_uid", "_write", "failed")
+    word = "UID FETCH"
+
+    def __init__(self, uid: int, section: str, write: Callable[[bytes], object]) -> None:
+        self._uid = uid
+        self._section = section
+        self._write: Callable[[bytes], object] | None = write
+        self._begun = False
+        self._found = False
+        self._count = 0
+        self.failed: Exception | None = None
+
+    def line(self) -> Sequence[Piece]:
+        items = write.items(["UID", f"BODY.PEEK[{self._section}]"])
+        return [b"UID FETCH %s %s" % (write.sequence(str(self._uid)), items)]
+
+    def sink(self, pieces: Sequence[Piece], size: int) -> Callable[[bytes], None] | None:
+        """Where a literal goes that has been announced: the section's, and only the first."""
+        text = pieces[-1] if pieces else None
+        if self._begun or not isinstance(text, bytes) or not _PART_BEGINS.search(text):
+            return None
+        uid = _UID.search(text)
+        if uid is not None and int(uid[1]) != self._uid:
+            return None
+        self._begun = True
+        return self._put
+
+    def take(self, response: Response) -> bool:
+        if type(response) is not Fetch or response.uid not in (self._uid, None):
+            return False
+        parts = [data for name, data in response.sections.items() if name.startswith("BODY[")]
+        if not parts:
+            return False
+        if not self._begun and parts[0]:
+            self._put(parts[0])
+        self._begun = self._found = True
+        return True
+
+    def result(self, final: Tagged) -> int:
+        if not self._found:
+            raise MessageNotFound("The message is not there any more")
+        return self._count
+
+    def stop(self) -> None:
+        self._write = None
+
+    def _put(self, octets: bytes) -> None:
+        self._count += len(octets)
+        if self._write is None:
+            return
+        try:
+            self._write(octets)
+        except Exception as error:  # noqa: BLE001 - raised where the section is waited for, not where octets are read
+            self.failed = error
+            self._write = None
 
 
 def _has_contents(told: Fetched) -> bool:
@@ -122,12 +204,9 @@ def _has_contents(told: Fetched) -> bool:
     )
 
 
-def _put_together(known: Fetched, told: Fetched) -> None:
-    for name in ("uid", "flags", "modseq", "internal_date", "size", "envelope", "body"):
-        value = getattr(told, name)
-        if value is not None:
-            setattr(known, name, value)
-    for name in ("email_id", "thread_id", "labels", "preview"):
+def put_together(known: Fetched, told: Fetched) -> None:
+    """Add to what is known of a message what was told of it later."""
+    for name in _VALUES:
         value = getattr(told, name)
         if value is not None:
             setattr(known, name, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import attrs
 
@@ -23,47 +23,57 @@ def key(raw: bytes) -> bytes:
 
 class ListFolders(Command["list[ListedFolder]"]):
     """
-    LIST of everything.
+    LIST of all that a pattern fits.
 
-    `extended` asks for subscriptions and special uses in the same command (RFC 5258, RFC 6154) and, with `status`, for
-    the folders' numbers (RFC 5819). `xlist` is what Gmail had before that.
+    `options` are what RETURN asks for (RFC 5258, RFC 6154), `status` are numbers that shall come along (RFC 5819);
+    where both are empty it is the LIST that every server knows. `xlist` is what Gmail had before all that.
     """
 
-    __slots__ = ("_capabilities", "_extended", "_found", "_numbers", "_status", "_xlist")
+    __slots__ = ("_found", "_numbers", "_options", "_pattern", "_status", "_utf8", "_xlist")
     word = "LIST"
     together = True
 
     def __init__(
-        self, *, capabilities: Collection[str], extended: bool, status: Sequence[str], xlist: bool = False
+        self,
+        *,
+        pattern: bytes = b"*",
+        options: Sequence[str] = (),
+        status: Sequence[str] = (),
+        xlist: bool = False,
+        utf8: bool = False,
     ) -> None:
-        self._capabilities = capabilities
-        self._extended = extended
+        self._pattern = pattern
+        self._options = options
         self._status = status
         self._xlist = xlist
+        self._utf8 = utf8
         self._found: dict[bytes, ListEntry] = {}
         self._numbers: dict[bytes, StatusData] = {}
 
     def line(self) -> Sequence[Piece]:
-        if not self._extended:
-            return [b'XLIST "" "*"' if self._xlist else b'LIST "" "*"']
-        options = ["SUBSCRIBED"]
-        if "SPECIAL-USE" in self._capabilities:
-            options.append("SPECIAL-USE")
-        if "CHILDREN" in self._capabilities:
-            options.append("CHILDREN")
-        if self._status and "LIST-STATUS" in self._capabilities:
+        words: list[Piece] = [
+            b"XLIST" if self._xlist else b"LIST",
+            b'""',
+            write.mailbox(self._pattern, utf8=self._utf8),
+        ]
+        options = list(self._options)
+        if self._status:
             options.append(f"STATUS {write.items(self._status).decode('ascii')}")
-        return [f'LIST "" "*" RETURN ({" ".join(options)})'.encode("ascii")]
+        if options:
+            words.append(f"RETURN ({' '.join(options)})".encode("ascii"))
+        return write.command(*words)
 
     def take(self, response: Response) -> bool:
         if isinstance(response, ListEntry) and response.kind != "LSUB":
+            if self._xlist and "\\Inbox" in response.flags:  # named in the user's language
+                response = attrs.evolve(response, raw=b"INBOX", name="INBOX")
             name = key(response.raw)
             known = self._found.get(name)
             if known is not None:
                 response = attrs.evolve(response, flags=response.flags | known.flags)
             self._found[name] = response
             return True
-        if isinstance(response, StatusData) and self._extended and self._status:
+        if isinstance(response, StatusData) and self._status:
             self._numbers[key(response.raw)] = response
             return True
         return False
@@ -77,17 +87,19 @@ class ListFolders(Command["list[ListedFolder]"]):
 
 
 class ListSubscribed(Command["frozenset[bytes]"]):
-    """LSUB: the raw names of the subscribed folders."""
+    """LSUB: the raw names of the subscribed folders that a pattern fits."""
 
-    __slots__ = ("_found",)
+    __slots__ = ("_found", "_pattern", "_utf8")
     word = "LSUB"
     together = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, pattern: bytes = b"*", utf8: bool = False) -> None:
+        self._pattern = pattern
+        self._utf8 = utf8
         self._found: set[bytes] = set()
 
     def line(self) -> Sequence[Piece]:
-        return [b'LSUB "" "*"']
+        return write.command(b"LSUB", b'""', write.mailbox(self._pattern, utf8=self._utf8))
 
     def take(self, response: Response) -> bool:
         if not isinstance(response, ListEntry) or response.kind != "LSUB":
@@ -100,26 +112,27 @@ class ListSubscribed(Command["frozenset[bytes]"]):
         return frozenset(self._found)
 
 
-class FolderStatus(Command["dict[str, int]"]):
-    """STATUS of one folder: numbers by upper-case name."""
+class FolderStatus(Command["dict[str, int | str]"]):
+    """STATUS of one folder: values by upper-case name."""
 
-    __slots__ = ("_items", "_mailbox", "_values")
+    __slots__ = ("_items", "_path", "_utf8", "_values")
     word = "STATUS"
 
-    def __init__(self, path: str, items: Sequence[str]) -> None:
-        self._mailbox = write.mailbox(path)
+    def __init__(self, path: str, items: Sequence[str], *, utf8: bool = False) -> None:
+        self._path = path
         self._items = items
-        self._values: dict[str, int] = {}
+        self._utf8 = utf8
+        self._values: dict[str, int | str] = {}
 
     def line(self) -> Sequence[Piece]:
-        return write.command(b"STATUS", self._mailbox, write.items(self._items))
+        return write.command(b"STATUS", write.mailbox(self._path, utf8=self._utf8), write.items(self._items))
 
     def take(self, response: Response) -> bool:
         # whatever spelling of the name the server answers with: no other STATUS is asked for meanwhile
         if not isinstance(response, StatusData):
             return False
-        self._values.update({name: value for name, value in response.values.items() if isinstance(value, int)})
+        self._values.update(response.values)
         return True
 
-    def result(self, final: Tagged) -> dict[str, int]:
+    def result(self, final: Tagged) -> dict[str, int | str]:
         return self._values

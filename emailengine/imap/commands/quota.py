@@ -25,15 +25,16 @@ class Storage:
 class GetQuotaRoot(Command[Storage | None]):
     """The storage of the root that a folder counts against; None where none is limited."""
 
-    __slots__ = ("_path", "_quotas")
+    __slots__ = ("_path", "_quotas", "_utf8")
     word = "GETQUOTAROOT"
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, utf8: bool = False) -> None:
         self._path = path
+        self._utf8 = utf8
         self._quotas: list[Quota] = []
 
     def line(self) -> Sequence[Piece]:
-        return write.command(b"GETQUOTAROOT", write.mailbox(self._path))
+        return write.command(b"GETQUOTAROOT", write.mailbox(self._path, utf8=self._utf8))
 
     def take(self, response: Response) -> bool:
         if isinstance(response, Quota):

@@ -1,4 +1,4 @@
-"""SEARCH, as ranges where the server can say them (RFC 4731)."""
+"""SEARCH, as ranges where the server can say them (RFC 4731), and SORT (RFC 5256)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from itertools import chain
 from attrs import define, field
 
 from emailengine.core.turns import Turns
+from emailengine.errors import EmailEngineError, ServerRefused
 from emailengine.imap.commands.command import Command
-from emailengine.wire.imap import search, write
-from emailengine.wire.imap.responses import ESearch, Response, Search, Tagged
+from emailengine.wire.imap import write
+from emailengine.wire.imap.responses import ESearch, Response, Search, Sort, Tagged
 from emailengine.wire.imap.tokens import Piece
 from emailengine.wire.imap.uidset import EMPTY, UidSet
 
-_SLICE = 20_000  # numbers sorted and made ranges at a time: 5 ms
+_SLICE = 20_000  # numbers sorted at a time: 5 ms
+
+
+class BadCharset(ServerRefused):
+    """The server does not know a charset; `known` are those that it says it knows, which may be none."""
+
+    known: tuple[str, ...] = ()
 
 
 @define
@@ -35,25 +42,35 @@ class Found:
 
 
 class SearchUids(Command[Found]):
-    """UID SEARCH by a criterion of `wire.imap.search`."""
+    """
+    UID SEARCH by a criterion of `wire.imap.search`.
 
-    __slots__ = ("_criterion", "_esearch", "_found")
+    `returning` is what `write.result_options` makes, None for a server that knows no RETURN. `charset` names how the
+    texts in the criterion are written, None for nothing to be said of it.
+    """
+
+    __slots__ = ("_charset", "_criterion", "_found", "_returning")
     word = "UID SEARCH"
 
-    def __init__(self, criterion: Sequence[Piece], *, esearch: bool) -> None:
+    def __init__(
+        self, criterion: Sequence[Piece], *, returning: bytes | None = None, charset: str | None = None
+    ) -> None:
         self._criterion = criterion
-        self._esearch = esearch
+        self._returning = returning
+        self._charset = charset
         self._found = Found()
 
     def line(self) -> Sequence[Piece]:
-        words = b"UID SEARCH RETURN (ALL)" if self._esearch else b"UID SEARCH"
-        charset = search.charset(self._criterion)
-        return write.command(words, *([charset] if charset else []), self._criterion)
+        words: list[Piece] = [b"UID SEARCH"]
+        if self._returning is not None:
+            words.append(self._returning)
+        if self._charset is not None:
+            words.append(b"CHARSET " + self._charset.encode("ascii"))
+        return write.command(*words, self._criterion)
 
     def take(self, response: Response) -> bool:
         if isinstance(response, ESearch):
-            if response.all:
-                self._found.sets.append(response.all)
+            self._found.sets += [one for one in (response.all, response.partial) if one]
         elif isinstance(response, Search):
             self._found.numbers += response.uids
         else:
@@ -63,20 +80,52 @@ class SearchUids(Command[Found]):
     def result(self, final: Tagged) -> Found:
         return self._found
 
+    def refused(self, final: Tagged) -> EmailEngineError:
+        return _refused(final, self.word) or super().refused(final)
+
+
+class SortUids(Command["list[int]"]):
+    """UID SORT; `keys` are the RFC's, each with REVERSE before it or not: `REVERSE ARRIVAL`."""
+
+    __slots__ = ("_charset", "_criterion", "_found", "_keys")
+    word = "UID SORT"
+
+    def __init__(self, criterion: Sequence[Piece], keys: Sequence[str], *, charset: str) -> None:
+        self._criterion = criterion
+        self._keys = keys
+        self._charset = charset
+        self._found: list[int] = []
+
+    def line(self) -> Sequence[Piece]:
+        return write.command(b"UID SORT", write.sort_keys(self._keys), self._charset.encode("ascii"), self._criterion)
+
+    def take(self, response: Response) -> bool:
+        if not isinstance(response, Sort):
+            return False
+        self._found += response.uids
+        return True
+
+    def result(self, final: Tagged) -> list[int]:
+        return self._found
+
+    def refused(self, final: Tagged) -> EmailEngineError:
+        return _refused(final, self.word) or super().refused(final)
+
+
+def _refused(final: Tagged, word: str) -> BadCharset | None:
+    if final.code is None or final.code.name != "BADCHARSET":
+        return None
+    error = BadCharset(final.status, final.code.name, final.text, command=word)
+    error.known = final.code.flags
+    return error
+
 
 async def _set_of(numbers: list[int], turns: Turns) -> UidSet:
-    """Numbers in any order, sorted in slices first: runs in order are joined quickly."""
+    """Numbers in any order, sorted in slices first: runs in order are sorted together quickly."""
     ordered: list[int] = []
     for start in range(0, len(numbers), _SLICE):
         ordered += sorted(numbers[start : start + _SLICE])
         await turns.breathe()
     ordered.sort()
-    ranges: list[tuple[int, int]] = []
-    for start in range(0, len(ordered), _SLICE):
-        await turns.breathe()
-        more = UidSet.of(ordered[start : start + _SLICE]).ranges
-        if ranges and more[0][0] <= ranges[-1][1] + 1:
-            ranges[-1] = (ranges[-1][0], more[0][1])
-            more = more[1:]
-        ranges += more
-    return UidSet(tuple(ranges))
+    await turns.breathe()
+    return UidSet.of(ordered)
