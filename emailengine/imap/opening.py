@@ -11,38 +11,25 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from emailengine.core.deadline import Deadline, bounded
-from emailengine.errors import (
-    AuthenticationRefused,
-    ConnectionLost,
-    InvalidInput,
-    ProtocolFault,
-    ServerRefused,
-    TimedOut,
-    TlsFailed,
-)
-from emailengine.imap.commands.auth import (
-    Authenticate,
-    Capabilities,
-    Enable,
-    Identify,
-    LogIn,
-    NotUnderstood,
-    capabilities_of,
-)
+from emailengine.errors import ConnectionLost, ProtocolFault, ServerRefused, TimedOut, TlsFailed
+from emailengine.imap.commands.auth import Capabilities, Enable, Identify, Namespaces, capabilities_of
 from emailengine.imap.connection import Connection
+from emailengine.imap.login import log_in
 from emailengine.imap.target import ImapTarget
 from emailengine.imap.wirelog import WireLog
 from emailengine.net.credentials import Credentials
 from emailengine.net.dial import Dialer
 from emailengine.net.tls import Contexts
-from emailengine.wire import sasl
-from emailengine.wire.errors import WeMisusedProtocol
-from emailengine.wire.imap.responses import Namespace, Response
+from emailengine.wire.imap import refusals
+from emailengine.wire.imap.responses import Namespace, Response, Status
 from emailengine.wire.imap.write import LiteralMode
 
 T = TypeVar("T")
 
 _GREETING = 20.0  # seconds; a port that waits for TLS says nothing at all
+_TOLD = 2  # fields of ID; who tells less before login may tell more after it
+_LONG_KNOWN = ("CONDSTORE", "QRESYNC")
+_UTF8 = frozenset(("UTF8=ACCEPT", "IMAP4REV2"))
 
 
 @define
@@ -50,12 +37,14 @@ class Opened:
     """
     A connection that is logged in, what its server offers now, and what it says of itself.
 
-    `enabled` is what the server said it has switched on, in upper case; `namespaces` is None where it did not tell.
+    `encrypted` is whether TLS is on; `enabled` what the server said it has switched on, in upper case; `namespaces` is
+    None where it did not tell.
     """
 
     connection: Connection
     capabilities: frozenset[str]
     server: Mapping[str, str | None]
+    encrypted: bool
     enabled: frozenset[str] = frozenset()
     namespaces: Namespace | None = None
 
@@ -110,8 +99,7 @@ async def _prepare(
 ) -> Opened:
     greeting = await bounded(clock, _GREETING, connection.greeting(), f"The greeting of {target.host}")
     if greeting.status == "BYE":
-        code = greeting.code.name if greeting.code is not None else None
-        raise ConnectionLost(f"The mail server does not want us now: {greeting.text}", code=code)
+        raise _sent_away(greeting)
     if greeting.status not in ("OK", "PREAUTH"):
         raise ProtocolFault(f"The mail server greets with {greeting.status}")
     preauth = greeting.status == "PREAUTH"
@@ -121,15 +109,19 @@ async def _prepare(
     offered = capabilities_of(greeting.code)
     if offered is None:
         offered = await connection.run(Capabilities())
+    encrypted = target.secure
     if not target.secure and not preauth and await _secured(connection, contexts, target, offered):
         # all that was said before TLS is forgotten (RFC 9051 6.2.1)
+        encrypted = True
         offered = await connection.run(Capabilities())
+    server: Mapping[str, str | None] = {}
     if not preauth:
-        told = await _log_in(connection, target, credentials, offered)
+        if client_id is not None and "ID" in offered:  # some let nobody in who has not said who he is
+            server = await unless_refused(connection, connection.run(Identify(client_id))) or {}
+        told = await log_in(connection, target, credentials, offered, encrypted=encrypted)
         offered = await connection.run(Capabilities()) if told is None else told
     connection.literals = literal_mode(offered)
-    server = await _introduce(connection, offered, client_id)
-    return Opened(connection, shared(offered), server)
+    return await _equip(connection, target, offered, client_id, Opened(connection, offered, server, encrypted))
 
 
 async def _secured(connection: Connection, contexts: Contexts, target: ImapTarget, offered: frozenset[str]) -> bool:
@@ -144,68 +136,64 @@ async def _secured(connection: Connection, contexts: Contexts, target: ImapTarge
     return True
 
 
-async def _log_in(
-    connection: Connection, target: ImapTarget, credentials: Credentials, offered: frozenset[str]
-) -> frozenset[str] | None:
-    """The capabilities that the server listed with its OK, if it did."""
-    token = credentials.access_token is not None
-    mechanisms = {one.removeprefix("AUTH=") for one in offered if one.startswith("AUTH=")}
-    if not token and "PLAIN" not in mechanisms and "LOGINDISABLED" not in offered:
-        return await _plain_login(connection, credentials)
-    mechanism = sasl.choose(mechanisms, password=credentials.password is not None, token=token)
-    if mechanism is None:
-        if "LOGINDISABLED" in offered and not target.secure:
-            raise TlsFailed("The mail server allows no login without TLS", transient=False)
-        known = ", ".join(sorted(mechanisms)) or "none"
-        raise AuthenticationRefused(
-            f"The mail server offers no login that fits the credentials (it offers: {known})", code="ENOAUTH"
-        )
-    try:
-        dialogue = sasl.begin(
-            mechanism,
-            user=credentials.user,
-            password=credentials.password,
-            access_token=credentials.access_token,
-            host=target.host,
-            port=target.port,
-        )
-    except WeMisusedProtocol as error:
-        raise AuthenticationRefused(f"Login is not possible: {error}") from None
-    try:
-        return await connection.run(Authenticate(dialogue, credentials, initial="SASL-IR" in offered))
-    except NotUnderstood:
-        if token or "LOGINDISABLED" in offered:
-            raise
-    return await _plain_login(connection, credentials)
+async def _equip(
+    connection: Connection,
+    target: ImapTarget,
+    offered: frozenset[str],
+    client_id: Mapping[str, str] | None,
+    opened: Opened,
+) -> Opened:
+    """
+    Say who we are, switch on what helps and ask where the folders are, in one go; then compress.
 
-
-async def _plain_login(connection: Connection, credentials: Credentials) -> frozenset[str] | None:
-    if credentials.password is None:
-        raise AuthenticationRefused("There is no password to log in with", code="ENOAUTH")
-    try:
-        return await connection.run(LogIn(credentials))
-    except InvalidInput as error:
-        raise AuthenticationRefused(f"Login is not possible: {error.message}") from None
-
-
-async def _introduce(
-    connection: Connection, offered: frozenset[str], client_id: Mapping[str, str] | None
-) -> Mapping[str, str | None]:
-    """Say who we are and switch on what helps, in one go; a server that refuses either is as good as before."""
+    A server that refuses any of it is as good as before.
+    """
+    if not target.rev2 and "IMAP4REV1" in offered:
+        offered -= {"IMAP4REV2"}
     wanted = extensions(offered)
-    asked = connection.run(Identify(client_id)) if client_id is not None and "ID" in offered else None
-    enabled = connection.run(Enable(wanted)) if wanted else None
-    server: Mapping[str, str | None] = {}
+    if "IMAP4REV2" in offered and "IMAP4REV1" not in offered:  # it speaks nothing else
+        connection.utf8 = True
+        opened.enabled = frozenset(("IMAP4REV2",))
+
+    def believe(on: frozenset[str]) -> frozenset[str]:
+        on &= frozenset(wanted)
+        if on & _UTF8:  # what comes right behind the answer is read so
+            connection.utf8 = True
+        return on
+
+    introduction: Deferred[Mapping[str, str | None]] | None = None
+    if client_id is not None and "ID" in offered and len(opened.server) < _TOLD:
+        introduction = connection.run(Identify(client_id))
+    enabling = connection.run(Enable(wanted)).addCallback(believe) if wanted else None
+    asked = connection.run(Namespaces()) if {"NAMESPACE", "IMAP4REV2"} & offered else None
     try:
+        if introduction is not None:
+            opened.server = await unless_refused(connection, introduction) or opened.server
+        if enabling is not None:
+            on = await unless_refused(connection, enabling)
+            if on is None and (fewer := tuple(one for one in wanted if one in _LONG_KNOWN)) not in ((), wanted):
+                on = await unless_refused(connection, connection.run(Enable(fewer)).addCallback(believe))
+            opened.enabled |= on or frozenset()
         if asked is not None:
-            server = await unless_refused(connection, asked) or {}
-        if enabled is not None:
-            await unless_refused(connection, enabled)
+            opened.namespaces = await unless_refused(connection, asked)
     finally:
-        for one in (asked, enabled):
+        for one in (introduction, enabling, asked):
             if one is not None:
                 one.addErrback(lambda _: None)
-    return server
+    opened.capabilities = shared(offered)
+    return opened
+
+
+def _sent_away(greeting: Status) -> ConnectionLost:
+    code = greeting.code.name if greeting.code is not None else None
+    meant = refusals.read("BYE", greeting.code, greeting.text, login=True)
+    return ConnectionLost(
+        f"The mail server does not want us now: {greeting.text}",
+        code=code,
+        meaning=meant.meaning,
+        retry_after=meant.retry_after,
+        alert=meant.alert,
+    )
 
 
 async def unless_refused(connection: Connection, waiting: Deferred[T]) -> T | None:
@@ -219,9 +207,14 @@ async def unless_refused(connection: Connection, waiting: Deferred[T]) -> T | No
 
 def extensions(offered: frozenset[str]) -> tuple[str, ...]:
     """What to ENABLE. QRESYNC brings VANISHED in place of EXPUNGE: UIDs in place of numbers."""
-    if "ENABLE" not in offered:
+    if "ENABLE" not in offered and "IMAP4REV2" not in offered:
         return ()
-    return tuple(one for one in ("CONDSTORE", "QRESYNC") if one in offered)
+    wanted = [one for one in _LONG_KNOWN if one in offered]
+    if "UTF8=ACCEPT" in offered or "UTF8=ONLY" in offered:  # RFC 6855 6: the same is enabled for both
+        wanted.append("UTF8=ACCEPT")
+    if "IMAP4REV2" in offered and "IMAP4REV1" in offered:
+        wanted.append("IMAP4REV2")
+    return tuple(wanted)
 
 
 def literal_mode(offered: frozenset[str]) -> LiteralMode:

@@ -87,7 +87,7 @@ class OpeningTests(SynchronousTestCase):
         self.assertEqual(opening.peer.heard(), PLAIN + "\r\n")
         opening.peer.say("1 OK [CAPABILITY IMAP4] in")
         self.successResultOf(opening.session)
-        opening = Opening(self.clock)
+        opening = Opening(self.clock, SECURE)
         opening.peer.say("* OK [CAPABILITY IMAP4 AUTH=LOGIN LOGINDISABLED]")
         opening.peer.heard()
         for asked, said in (("VXNlcg==", b"anna"), ("UGFzcw==", b"secret")):
@@ -108,7 +108,7 @@ class OpeningTests(SynchronousTestCase):
         self.assertEqual(opening.peer.heard(), "\r\n")
         opening.peer.say("1 NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)")
         error = self.failed(opening, AuthenticationRefused)
-        self.assertEqual((error.code, error.message), ("AUTHENTICATIONFAILED", "Invalid credentials (Failure)"))
+        self.assertEqual((error.code, error.message), ("AUTHENTICATIONFAILED", "Invalid credentials (Failure) (400)"))
 
     def test_refused(self) -> None:
         """Refused credentials keep the server's code and words, without the secret if it quotes it."""

@@ -1,18 +1,26 @@
-"""CAPABILITY, STARTTLS, AUTHENTICATE, LOGIN, ID, ENABLE, LOGOUT: from a greeting to a session, and out of it."""
+"""CAPABILITY, STARTTLS, AUTHENTICATE, LOGIN, ID, ENABLE, NAMESPACE, LOGOUT: to a session, and out of it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypedDict
 
-from emailengine.errors import AuthenticationRefused, EmailEngineError, Meaning, NotNow, ProtocolFault, TlsFailed
+from emailengine.errors import (
+    AuthenticationRefused,
+    EmailEngineError,
+    Meaning,
+    NotNow,
+    ProtocolFault,
+    ServerRefused,
+    TlsFailed,
+)
 from emailengine.imap.commands.command import Command, Plain
 from emailengine.net.credentials import Credentials
 from emailengine.wire import sasl
 from emailengine.wire.errors import WeMisusedProtocol
 from emailengine.wire.imap import refusals, write
 from emailengine.wire.imap.codes import Code
-from emailengine.wire.imap.responses import Capability, Enabled, Id, Response, Tagged
+from emailengine.wire.imap.responses import Capability, Enabled, Id, Namespace, Response, Tagged
 from emailengine.wire.imap.tokens import Piece
 
 _MOST_CHALLENGES = 5
@@ -77,7 +85,7 @@ class _Login(Command["frozenset[str] | None"]):
         return capabilities_of(final.code) or self._names
 
     def refused(self, final: Tagged) -> EmailEngineError:
-        text = _without(final.text, self._credentials)
+        text = _without(self.words(final), self._credentials)
         code = final.code.name if final.code is not None else None
         meant = refusals.read(final.status, final.code, text, login=True)
         told: _Told = {"meaning": meant.meaning, "retry_after": meant.retry_after, "alert": meant.alert}
@@ -86,6 +94,10 @@ class _Login(Command["frozenset[str] | None"]):
         if meant.meaning is Meaning.NOT_UNDERSTOOD:
             return NotUnderstood(f"The mail server does not understand {self.word}: {text}", code=code)
         return AuthenticationRefused(text or "The mail server refused the credentials", code=code, **told)
+
+    def words(self, final: Tagged) -> str:
+        """The server's words, with what it said before."""
+        return final.text
 
 
 class _Told(TypedDict):
@@ -101,13 +113,14 @@ class NotUnderstood(ProtocolFault):
 class Authenticate(_Login):
     """A SASL dialogue. With `initial` its first response goes with the command (SASL-IR)."""
 
-    __slots__ = ("_dialogue", "_initial", "_left")
+    __slots__ = ("_dialogue", "_fault", "_initial", "_left")
 
     def __init__(self, dialogue: sasl.Dialogue, credentials: Credentials, *, initial: bool) -> None:
         super().__init__(credentials)
         self._dialogue = dialogue
         self._initial = dialogue.initial if initial else None
         self._left = _MOST_CHALLENGES
+        self._fault: WeMisusedProtocol | None = None
 
     @property
     def word(self) -> str:  # type: ignore[override]  # of the class elsewhere
@@ -128,8 +141,24 @@ class Authenticate(_Login):
             return sasl.b64(self._initial)
         try:
             return sasl.b64(self._dialogue.respond(sasl.unb64(challenge)))
-        except WeMisusedProtocol:
+        except WeMisusedProtocol as fault:
+            self._fault = fault
             return b"*"  # RFC 9051 6.2.2: cancels the exchange
+
+    def result(self, final: Tagged) -> frozenset[str] | None:
+        if not self._dialogue.proven:
+            raise ProtocolFault("The mail server lets us in without proof that it knows the password")
+        return super().result(final)
+
+    def refused(self, final: Tagged) -> EmailEngineError:
+        if self._fault is not None and not self._dialogue.proven:
+            kind = ProtocolFault if self._dialogue.judged else NotUnderstood
+            return kind(f"Login is not possible: {self._fault}")
+        return super().refused(final)
+
+    def words(self, final: Tagged) -> str:
+        why = self._dialogue.why
+        return f"{final.text} ({why})".lstrip() if why is not None and why not in final.text else final.text
 
 
 class LogIn(_Login):
@@ -196,6 +225,36 @@ class Enable(Command["frozenset[str]"]):
 
     def result(self, final: Tagged) -> frozenset[str]:
         return self._on
+
+
+class Namespaces(Command["Namespace | None"]):
+    """NAMESPACE (RFC 2342); None where the server says OK and tells nothing."""
+
+    __slots__ = ("_told",)
+    word = "NAMESPACE"
+    together = True
+
+    def __init__(self) -> None:
+        self._told: Namespace | None = None
+
+    def line(self) -> Sequence[Piece]:
+        return [b"NAMESPACE"]
+
+    def take(self, response: Response) -> bool:
+        if not isinstance(response, Namespace):
+            return False
+        self._told = response
+        return True
+
+    def result(self, final: Tagged) -> Namespace | None:
+        return self._told
+
+    def refused(self, final: Tagged) -> EmailEngineError:
+        refused = super().refused(final)
+        if isinstance(refused, ServerRefused) and refused.meaning is Meaning.CREDENTIALS:
+            # Exchange takes a login that opens no mailbox, and says so at the first command behind it
+            return AuthenticationRefused(refused.message, code=refused.code, meaning=refused.meaning)
+        return refused
 
 
 class Logout(Plain):
