@@ -28,6 +28,15 @@ from emailengine.wire.imap.mailboxes import StatusData as StatusData
 from emailengine.wire.imap.tokens import END, MAX_NESTING, Piece, Reader, Token, join, number
 from emailengine.wire.imap.uidset import EMPTY, MAX_UID, UidSet
 
+MAX_TEXT = 2 * 1024 * 1024
+"""Octets of a response that is more than numbers, literals aside: the envelope of a mail to 50 000 people fits."""
+
+MAX_NUMBERS = 2_000_000
+"""Of a SEARCH: as many as fit into the longest line."""
+
+MAX_RANGES = 300_000
+"""Of a set: what is gone of a mailbox of half a million, of which every other mail is gone, has fewer."""
+
 
 @define
 class Continuation:
@@ -181,12 +190,20 @@ _UNAVAILABLE = re.compile(rb"Server Unavailable\.")  # Exchange's farewell, with
 _FREE_TEXT = frozenset(("OK", "NO", "BAD", "BYE", "PREAUTH"))
 
 
-def parse(pieces: Sequence[Piece], max_nesting: int = MAX_NESTING, utf8: bool = False) -> Response:
+def parse(
+    pieces: Sequence[Piece],
+    max_nesting: int = MAX_NESTING,
+    utf8: bool = False,
+    *,
+    max_text: int = MAX_TEXT,
+    max_numbers: int = MAX_NUMBERS,
+    max_ranges: int = MAX_RANGES,
+) -> Response:
     """
     The value of one response, given as the pieces that `Splitter.feed` made of it.
 
-    Raises TheyBrokeProtocol if it is none; the connection itself is still sound then. Lists nested deeper than
-    `max_nesting` are left out. With `utf8` the names of mailboxes are UTF-8 and "&" is itself.
+    Raises TheyBrokeProtocol if it is none or passes a limit; the connection itself is still sound then. Lists nested
+    deeper than `max_nesting` are left out. With `utf8` the names of mailboxes are UTF-8 and "&" is itself.
     """
     if len(pieces) == 1:
         line = pieces[0]
@@ -195,6 +212,8 @@ def parse(pieces: Sequence[Piece], max_nesting: int = MAX_NESTING, utf8: bool = 
             if told is not None:
                 return told
     line, literals = join(pieces)
+    if len(line) > max_text:
+        line = _bounded(line, max_text)
     match = _UNTAGGED.match(line)
     if match is None:
         return _continuation_or_tagged(line)
@@ -215,15 +234,27 @@ def parse(pieces: Sequence[Piece], max_nesting: int = MAX_NESTING, utf8: bool = 
     if name in _FREE_TEXT:
         return Status(name, *codes.split(line[pos:]))
     if name in ("SEARCH", "SORT"):
-        return _search(name, line, pos)
+        return _search(name, line, pos, max_numbers)
     if name == "VANISHED":
-        return _vanished(line, pos)
+        return _vanished(line, pos, max_ranges)
+    if name == "ESEARCH":
+        return _esearch(Reader(line, literals, pos=pos, max_nesting=max_nesting), max_ranges)
     reader = Reader(line, literals, pos=pos, max_nesting=max_nesting)
     if name in _READERS:
         return _READERS[name](reader)
     if name in _NAMES_INSIDE:
         return _NAMES_INSIDE[name](reader, utf8)
     return Other(name, reader.rest())
+
+
+def _bounded(line: bytes, max_text: int) -> bytes:
+    """The line if it is a long one for good reason: numbers do not count. Free text is cut."""
+    match = _UNTAGGED.match(line)
+    if match is None or match[2].upper().decode("ascii") in _FREE_TEXT:
+        return line[:max_text]
+    if len(line.translate(None, b"0123456789:,")) > max_text and match[2].upper() not in (b"SEARCH", b"SORT"):
+        raise TheyBrokeProtocol("a response is too long to be taken apart")
+    return line
 
 
 def _continuation_or_tagged(line: bytes) -> Response:
@@ -237,7 +268,9 @@ def _continuation_or_tagged(line: bytes) -> Response:
     return Tagged(match[1], match[2].upper().decode("ascii"), *codes.split(line[match.end() :]))
 
 
-def _search(name: str, line: bytes, pos: int) -> Search | Sort:
+def _search(name: str, line: bytes, pos: int, max_numbers: int) -> Search | Sort:
+    if line.count(b" ", pos) + line.count(b"\t", pos) > max_numbers:
+        raise TheyBrokeProtocol(f"{name} with too many numbers")
     match = _NUMBERS.fullmatch(line, pos)
     if match is None:
         raise TheyBrokeProtocol(f"{name} with something that is no number", line[pos : pos + 80])
@@ -257,14 +290,14 @@ def _numbers(text: bytes) -> list[int]:
     return found
 
 
-def _vanished(line: bytes, pos: int) -> Vanished:
+def _vanished(line: bytes, pos: int, max_ranges: int) -> Vanished:
     match = _VANISHED.fullmatch(line, pos)
     if match is None:
         raise TheyBrokeProtocol("VANISHED without a set of UIDs", line[pos:])
-    return Vanished(UidSet.parse(match[2]), match[1] is not None)
+    return Vanished(UidSet.parse(match[2], max_ranges=max_ranges), match[1] is not None)
 
 
-def _esearch(reader: Reader) -> ESearch:
+def _esearch(reader: Reader, max_ranges: int) -> ESearch:
     tokens = iter(reader.rest())
     found = ESearch()
     for token in tokens:
@@ -278,11 +311,11 @@ def _esearch(reader: Reader) -> ESearch:
             continue
         value = next(tokens, None)
         if isinstance(value, list) and name == b"PARTIAL" and len(value) > 1:
-            found.partial = UidSet.parse(value[1]) if isinstance(value[1], bytes) else EMPTY
+            found.partial = UidSet.parse(value[1], max_ranges=max_ranges) if isinstance(value[1], bytes) else EMPTY
         elif isinstance(value, list):
             value = value[0] if value else None
         if name == b"ALL" and isinstance(value, bytes):
-            found.all = UidSet.parse(value)
+            found.all = UidSet.parse(value, max_ranges=max_ranges)
         elif name == b"MIN":
             found.min = number(value)
         elif name == b"MAX":
@@ -322,7 +355,6 @@ _COUNTS: Mapping[str, Callable[[int], Response]] = {"EXISTS": Exists, "RECENT": 
 _READERS: Mapping[str, Callable[[Reader], Response]] = {
     "CAPABILITY": lambda reader: Capability(_words(reader)),
     "ENABLED": lambda reader: Enabled(_words(reader)),
-    "ESEARCH": _esearch,
     "FLAGS": _flags,
     "ID": _id,
     "QUOTA": mailboxes.read_quota,

@@ -140,7 +140,7 @@ class Splitter:
             if end < 0:
                 if pos < len(data):
                     self._line += data[pos:] if pos else data
-                    if len(self._line) + self._text > max_line:
+                    if len(self._line) - self._line.endswith(b"\r") + self._text > max_line:
                         raise TheyBrokeProtocol("a line is too long")
                 return
             if self._line:

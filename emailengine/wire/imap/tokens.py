@@ -117,18 +117,17 @@ class Reader:
     def rest(self) -> list[Token]:
         """All tokens up to the end. A closing parenthesis nobody opened is passed over."""
         found: list[Token] = []
-        while not self.at_end():
-            token = self.value_or_end()
-            if token is _END:
-                self.pos = self.text.index(b")", self.pos) + 1
-            else:
-                found.append(token)
+        self._take(found)
         return found
 
     def value_or_end(self) -> Token:
         """As `value`, but END where the text or the surrounding list ends; the closing parenthesis is not passed."""
+        return self._take(None)
+
+    def _take(self, everything: list[Token] | None) -> Token:
+        """One value, or everything up to the end into a list."""
         stack: list[list[Token]] = []
-        current: list[Token] | None = None
+        current = everything
         for match in _TOKEN.finditer(self.text, self.pos):
             kind = match.lastindex
             token: Token
@@ -151,11 +150,13 @@ class Reader:
                 current = deeper
                 continue
             elif kind == 3:
-                if current is None:
-                    return _END
+                if not stack:
+                    if everything is None:
+                        return _END
+                    continue
                 closed = current
                 current = stack.pop()
-                if not stack:
+                if not stack and everything is None:
                     self.pos = match.end()
                     return closed
                 continue
@@ -169,9 +170,10 @@ class Reader:
                 self.pos = match.end()
                 return token
             current.append(token)
-        if current is None:
-            return _END
-        raise TheyBrokeProtocol("a list does not end", self.text[self.pos : self.pos + 80])
+        if stack:
+            raise TheyBrokeProtocol("a list does not end", self.text[self.pos : self.pos + 80])
+        self.pos = len(self.text) if everything is not None else self.pos
+        return _END
 
 
 _END: Token = []

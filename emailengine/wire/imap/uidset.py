@@ -2,14 +2,19 @@
 
 A set costs memory by its ranges, never by its members: `1:4294967295` is one range. Whoever loops over a set that came
 from a server first cuts it down to what can be there.
+
+Servers may send hundreds of thousands of ranges. So that these do not hold up everything else, their first numbers are
+kept in one sequence and their last ones in another, and read, sorted, merged and cut there by functions written in C.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import compress, islice, repeat
+from operator import add, gt, le, sub
 
 from attrs import frozen
 
@@ -21,6 +26,7 @@ MAX_UID = (1 << 32) - 1
 _FEWER = 16  # one range is searched for in the time that walks over so many
 
 _SET = re.compile(r"[0-9]{1,10}+(?::[0-9]{1,10}+)?+(?:,[0-9]{1,10}+(?::[0-9]{1,10}+)?+)*+")
+_NEXT_IS_FIRST = bytes.maketrans(b",:", b"\1\0")
 
 
 @frozen
@@ -28,11 +34,11 @@ class UidSet:
     """
     An immutable set of numbers from 1 to MAX_UID, held as sorted ranges that neither touch nor overlap.
 
-    `ranges` holds (first, last) pairs, both inclusive. Do not call the constructor with ranges of unknown order: use
-    `of`, `parse` or `of_ranges`.
+    Do not call the constructor, except without arguments: use `of`, `parse` or `of_ranges`.
     """
 
-    ranges: tuple[tuple[int, int], ...] = ()
+    _firsts: tuple[int, ...] = ()
+    _lasts: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, uids: Iterable[int]) -> UidSet:
@@ -42,15 +48,17 @@ class UidSet:
             return EMPTY
         if ordered[0] < 1 or ordered[-1] > MAX_UID:
             raise WeMisusedProtocol("a UID is a number from 1 to 4294967295")
-        ranges: list[tuple[int, int]] = []
-        first = last = ordered[0]
+        if ordered[-1] - ordered[0] > 2 * len(ordered):
+            return _merged(ordered, ordered)
+        firsts, lasts = [ordered[0]], []  # few gaps: a plain loop that rarely does anything is faster
+        before = ordered[0]
         for uid in ordered:
-            if uid > last + 1:
-                ranges.append((first, last))
-                first = uid
-            last = uid
-        ranges.append((first, last))
-        return cls(tuple(ranges))
+            if uid > before + 1:
+                lasts.append(before)
+                firsts.append(uid)
+            before = uid
+        lasts.append(before)
+        return cls(tuple(firsts), tuple(lasts))
 
     @classmethod
     def of_range(cls, first: int, last: int) -> UidSet:
@@ -62,80 +70,101 @@ class UidSet:
     @classmethod
     def of_ranges(cls, ranges: Iterable[tuple[int, int]]) -> UidSet:
         """The union of ranges in any order, each (first, last) or (last, first). Raises as `of`."""
-        ordered = sorted((a, b) if a <= b else (b, a) for a, b in ranges)
-        if not ordered:
+        pairs = list(ranges)
+        if not pairs:
             return EMPTY
-        if ordered[0][0] < 1 or max(last for _, last in ordered) > MAX_UID:
+        firsts = sorted([a if a <= b else b for a, b in pairs])
+        lasts = sorted([b if a <= b else a for a, b in pairs])
+        if firsts[0] < 1 or lasts[-1] > MAX_UID:
             raise WeMisusedProtocol("a UID is a number from 1 to 4294967295")
-        return cls(tuple(_merge(ordered)))
+        return _merged(firsts, lasts)
 
     @classmethod
-    def parse(cls, text: bytes | str) -> UidSet:
+    def parse(cls, text: bytes | str, *, max_ranges: int | None = None) -> UidSet:
         """
         Read what a server wrote. `5:3` means `3:5`; order does not matter; an empty text is the empty set.
 
-        Raises TheyBrokeProtocol for anything else, `*` included: it has no meaning outside of a command.
+        Raises TheyBrokeProtocol for anything else, `*` included: it has no meaning outside of a command; and for more
+        than `max_ranges` ranges.
         """
-        return cls(tuple(_merge(sorted((a, b) if a <= b else (b, a) for a, b in _read(text)))))
+        if isinstance(text, str):
+            text = text.encode("utf-8", "replace")
+        if max_ranges is not None and text.count(b",") >= max_ranges:
+            raise TheyBrokeProtocol("a set of UIDs has too many ranges")
+        numbers, marks = _numbers(text)
+        firsts = list(compress(numbers, b"\1" + marks))
+        lasts = list(compress(numbers, marks + b"\1"))
+        if sorted(numbers) != numbers:  # which costs next to nothing where they are in order
+            if not all(map(le, firsts, lasts)):
+                firsts, lasts = list(map(min, firsts, lasts)), list(map(max, firsts, lasts))
+            firsts.sort()
+            lasts.sort()
+        return _merged(firsts, lasts) if numbers else EMPTY
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """(first, last) pairs, both inclusive, in order. They are made anew each time."""
+        return tuple(zip(self._firsts, self._lasts, strict=True))
+
+    @property
+    def range_count(self) -> int:
+        return len(self._firsts)
 
     def __str__(self) -> str:
-        return ",".join([str(first) if first == last else f"{first}:{last}" for first, last in self.ranges])
+        return ",".join(
+            [
+                str(first) if first == last else f"{first}:{last}"
+                for first, last in zip(self._firsts, self._lasts, strict=True)
+            ]
+        )
 
     def __len__(self) -> int:
-        return sum([last - first + 1 for first, last in self.ranges])
+        return sum(self._lasts) - sum(self._firsts) + len(self._firsts)
 
     def __bool__(self) -> bool:
-        return bool(self.ranges)
+        return bool(self._firsts)
 
     def __iter__(self) -> Iterator[int]:
-        for first, last in self.ranges:
+        for first, last in zip(self._firsts, self._lasts, strict=True):
             yield from range(first, last + 1)
 
     def __reversed__(self) -> Iterator[int]:
-        for first, last in reversed(self.ranges):
+        for first, last in zip(reversed(self._firsts), reversed(self._lasts), strict=True):
             yield from range(last, first - 1, -1)
 
     def __contains__(self, uid: object) -> bool:
         if not isinstance(uid, int):
             return False
-        at = bisect_right(self.ranges, (uid, MAX_UID + 1)) - 1
-        return at >= 0 and self.ranges[at][0] <= uid <= self.ranges[at][1]
+        at = bisect_right(self._firsts, uid) - 1
+        return at >= 0 and uid <= self._lasts[at]
 
     @property
     def first(self) -> int | None:
         """The smallest member, None if there is none."""
-        return self.ranges[0][0] if self.ranges else None
+        return self._firsts[0] if self._firsts else None
 
     @property
     def last(self) -> int | None:
         """The greatest member, None if there is none."""
-        return self.ranges[-1][1] if self.ranges else None
-
-    @property
-    def bounds(self) -> tuple[int, int]:
-        """The smallest and the greatest member. Raises WeMisusedProtocol for the empty set."""
-        if not self.ranges:
-            raise WeMisusedProtocol("an empty set has no bounds")
-        return self.ranges[0][0], self.ranges[-1][1]
+        return self._lasts[-1] if self._lasts else None
 
     def union(self, other: UidSet) -> UidSet:
-        if not self.ranges or not other.ranges:
-            return self if self.ranges else other
-        return UidSet(tuple(_merge(sorted(self.ranges + other.ranges))))
+        if not self._firsts or not other._firsts:
+            return self if self._firsts else other
+        return _merged(sorted(self._firsts + other._firsts), sorted(self._lasts + other._lasts))
 
     def intersection(self, other: UidSet) -> UidSet:
         """The members of both. With few ranges on one side it costs those and the result, whatever the other holds."""
-        few, many = (self.ranges, other.ranges) if len(self.ranges) < len(other.ranges) else (other.ranges, self.ranges)
-        return UidSet(tuple(_cut(few, many) if len(few) * _FEWER < len(many) else _common(few, many)))
+        few, many = (self, other) if len(self._firsts) < len(other._firsts) else (other, self)
+        return _cut(few, many) if len(few._firsts) * _FEWER < len(many._firsts) else _common(few, many)
 
     def difference(self, other: UidSet) -> UidSet:
         """The members of this set that are not in the other. It costs as `intersection` does."""
-        mine, theirs = self.ranges, other.ranges
-        if len(mine) * _FEWER < len(theirs):
-            theirs = tuple(_cut(mine, theirs))
-        elif len(theirs) * _FEWER < len(mine):
-            return UidSet(tuple(_cut(_others(theirs), mine))) if theirs else self
-        return UidSet(tuple(_left(mine, theirs)))
+        if len(self._firsts) * _FEWER < len(other._firsts):
+            other = _cut(self, other)
+        if not self._firsts or not other._firsts:
+            return self
+        return self.intersection(_others(other))
 
     __or__ = union
     __and__ = intersection
@@ -151,17 +180,17 @@ class UidSet:
             raise WeMisusedProtocol("a slice holds at least one member")
         part: list[tuple[int, int]] = []
         room = size
-        for first, last in self.ranges:
+        for first, last in zip(self._firsts, self._lasts, strict=True):
             while first <= last:
                 end = min(last, first + room - 1)
                 part.append((first, end))
                 room -= end - first + 1
                 first = end + 1
                 if room == 0:
-                    yield UidSet(tuple(part))
+                    yield _of_pairs(part)
                     part, room = [], size
         if part:
-            yield UidSet(tuple(part))
+            yield _of_pairs(part)
 
     def texts(self, longest: int = 1000) -> Iterator[str]:
         """
@@ -171,7 +200,7 @@ class UidSet:
         """
         part: list[str] = []
         used = 0
-        for first, last in self.ranges:
+        for first, last in zip(self._firsts, self._lasts, strict=True):
             one = str(first) if first == last else f"{first}:{last}"
             if part and used + len(one) + 1 > longest:
                 yield ",".join(part)
@@ -197,6 +226,7 @@ def expand(text: bytes | str, limit: int = 100_000) -> list[int]:
 
 
 def _read(text: bytes | str) -> list[tuple[int, int]]:
+    """The ranges as written."""
     if isinstance(text, bytes):
         text = text.decode("latin-1")
     if not text:
@@ -214,78 +244,71 @@ def _read(text: bytes | str) -> list[tuple[int, int]]:
     return found
 
 
-def _merge(ordered: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    if not ordered:
-        return merged
-    first, last = ordered[0]
-    for low, high in ordered:
-        if low > last + 1:
-            merged.append((first, last))
-            first, last = low, high
-        elif high > last:
-            last = high
-    merged.append((first, last))
-    return merged
+def _numbers(text: bytes) -> tuple[list[int], bytes]:
+    """The numbers as written, and for each but the last whether the next is the first of a range: 1, else 0."""
+    between = text.translate(None, b"0123456789")
+    if text and b"::" not in between and not between.translate(None, b",:"):
+        try:
+            found: list[int] = json.loads(b"[" + text.replace(b":", b",") + b"]")
+        except ValueError:  # zeros before a number, which are allowed; numbers missing or endless, which are not
+            found = [0]
+        if min(found) > 0 and max(found) <= MAX_UID:
+            return found, between.translate(_NEXT_IS_FIRST)
+    pairs = _read(text)
+    return [one for pair in pairs for one in pair], (b"\0\1" * len(pairs))[:-1]
 
 
-def _cut(few: Sequence[tuple[int, int]], many: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
+def _merged(firsts: list[int], lasts: list[int]) -> UidSet:
+    """
+    The union of ranges, given as all their first numbers in order and all their last ones in order.
+
+    Which last number belongs to which first one does not matter: a gap follows where as many ranges have ended as had
+    begun.
+    """
+    gaps = bytes(map(gt, islice(firsts, 1, None), map(add, lasts, repeat(1))))
+    if 0 not in gaps:
+        return UidSet(tuple(firsts), tuple(lasts))
+    return UidSet(tuple(compress(firsts, b"\1" + gaps)), tuple(compress(lasts, gaps + b"\1")))
+
+
+def _of_pairs(pairs: list[tuple[int, int]]) -> UidSet:
+    return UidSet(tuple([first for first, _ in pairs]), tuple([last for _, last in pairs]))
+
+
+def _common(a: UidSet, b: UidSet) -> UidSet:
+    """As in `_merged`: what is in two ranges begins with a first number before the last one that is due ends."""
+    firsts, lasts = sorted(a._firsts + b._firsts), sorted(a._lasts + b._lasts)
+    twice = bytes(map(le, islice(firsts, 1, None), lasts))
+    return UidSet(tuple(compress(islice(firsts, 1, None), twice)), tuple(compress(lasts, twice)))
+
+
+def _cut(few: UidSet, many: UidSet) -> UidSet:
     """What few ranges have in common with many, which are searched, not walked."""
-    found: list[tuple[int, int]] = []
+    firsts: list[int] = []
+    lasts: list[int] = []
     end = 0
-    for first, last in few:
-        start = bisect_right(many, (first, MAX_UID + 1), max(0, end - 1))
-        if start and many[start - 1][1] >= first:
-            start -= 1
-        end = bisect_right(many, (last, MAX_UID + 1), start)
+    for first, last in zip(few._firsts, few._lasts, strict=True):
+        start = bisect_left(many._lasts, first, max(0, end - 1))
+        end = bisect_right(many._firsts, last, start)
         if start == end:
             continue
-        at = len(found)
-        found += many[start:end]
-        if found[at][0] < first:
-            found[at] = (first, found[at][1])
-        if found[-1][1] > last:
-            found[-1] = (found[-1][0], last)
-    return found
+        at = len(firsts)
+        firsts += many._firsts[start:end]
+        lasts += many._lasts[start:end]
+        firsts[at] = max(firsts[at], first)
+        lasts[-1] = min(lasts[-1], last)
+    return UidSet(tuple(firsts), tuple(lasts))
 
 
-def _others(ranges: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
-    """All numbers outside of some ranges."""
-    edges = [(0, 0), *ranges, (MAX_UID + 1, MAX_UID + 1)]
-    return [(last + 1, first - 1) for (_, last), (first, _) in pairwise(edges) if last + 1 < first]
-
-
-def _common(mine: tuple[tuple[int, int], ...], theirs: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
-    i = j = 0
-    while i < len(mine) and j < len(theirs):
-        first = max(mine[i][0], theirs[j][0])
-        last = min(mine[i][1], theirs[j][1])
-        if first <= last:
-            found.append((first, last))
-        if mine[i][1] < theirs[j][1]:
-            i += 1
-        else:
-            j += 1
-    return found
-
-
-def _left(mine: tuple[tuple[int, int], ...], theirs: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
-    left: list[tuple[int, int]] = []
-    j = 0
-    for first, last in mine:
-        while j < len(theirs) and theirs[j][1] < first:
-            j += 1
-        at = j
-        while at < len(theirs) and theirs[at][0] <= last:
-            if theirs[at][0] > first:
-                left.append((first, theirs[at][0] - 1))
-            first = theirs[at][1] + 1
-            at += 1
-        if first <= last:
-            left.append((first, last))
-        j = max(j, at - 1)
-    return left
+def _others(some: UidSet) -> UidSet:
+    """All numbers outside of a set that is not empty."""
+    firsts = [1, *map(add, some._lasts, repeat(1))]
+    lasts = [*map(sub, some._firsts, repeat(1)), MAX_UID]
+    if not lasts[0]:
+        del firsts[0], lasts[0]
+    if firsts and firsts[-1] > MAX_UID:
+        del firsts[-1], lasts[-1]
+    return UidSet(tuple(firsts), tuple(lasts))
 
 
 EMPTY = UidSet()

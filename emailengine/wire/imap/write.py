@@ -183,7 +183,7 @@ def qresync(uidvalidity: int, modseq: int, known: UidSet | None = None) -> bytes
         raise WeMisusedProtocol("nothing is known to catch up from")
     told = b"%d %s" % (uidvalidity, number(modseq))
     if known:
-        written = str(known if len(known.ranges) <= _MOST_RANGES else UidSet.of_range(*known.bounds))
+        written = str(known) if known.range_count <= _MOST_RANGES else f"{known.first}:{known.last}"
         told += b" " + written.encode("ascii")
     return b"(QRESYNC (" + told + b"))"
 

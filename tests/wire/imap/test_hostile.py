@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from emailengine.wire.errors import TheyBrokeProtocol
-from emailengine.wire.imap.responses import parse
+from emailengine.wire.imap.responses import ESearch, Status, Tagged, parse
 from emailengine.wire.imap.splitter import Splitter
 from tests.wire.imap.transcripts import NAMES, said_by_server
 
@@ -87,6 +88,25 @@ class HostileTests(SynchronousTestCase):
             before = time.process_time()
             swallow(data)
             self.assertLess(time.process_time() - before, 1.5, data[:60])
+
+    def test_limits(self) -> None:
+        """A response that passes a limit is refused, and so cannot hold up everything else; its end is still known."""
+        refused: list[tuple[bytes, dict[str, Any]]] = [
+            (b"* X " + b"( ) " * 30, {"max_text": 100}),
+            (b"* 1 FETCH (BODY (" + b'("a" "b")' * 30 + b"))", {"max_text": 100}),
+            (b"* SEARCH" + b" 1" * 51, {"max_numbers": 50}),
+            (b"* SORT" + b"\t1" * 51, {"max_numbers": 50}),
+            (b"* VANISHED 1" + b",1" * 50, {"max_ranges": 50}),
+            (b'* ESEARCH (TAG "a") ALL 1' + b",1" * 50, {"max_ranges": 50}),
+            (b'* ESEARCH (TAG "a") PARTIAL (1:9 1' + b",1" * 50 + b")", {"max_ranges": 50}),
+        ]
+        for line, limits in refused:
+            self.assertRaises(TheyBrokeProtocol, parse, [line], **limits)
+            parse([line], **{name: limit * 20 for name, limit in limits.items()})
+        self.assertEqual(parse([b"a1 NO " + b"x" * 300], max_text=100), Tagged(b"a1", "NO", None, "x" * 94))
+        self.assertEqual(parse([b"* BYE " + b"x" * 300], max_text=100), Status("BYE", None, "x" * 94))
+        many = b",".join(b"%d" % one for one in range(1, 999, 2))
+        self.assertIsInstance(parse([b"* ESEARCH ALL " + many], max_text=100), ESearch)
 
     def test_trickle(self) -> None:
         """A long line, and a long literal, cost the same when they come in small portions."""

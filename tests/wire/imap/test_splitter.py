@@ -37,6 +37,7 @@ class SplitterTests(SynchronousTestCase):
     @example(b"* 1 FETCH (BODY[] {3}\r\nabc)\r\n* 2 EXISTS\r\n", [22, 23, 26, 27, 28], 10_000)
     @example(b"x\r\n\n\r\ny\n", [1, 2, 3], 10_000)
     @example(b"\r", [], 10_000)
+    @example(b"* OK 34567890\r\n", [14], 13)
     def test_any_cut(self, data: bytes, cuts: list[int], longest: int) -> None:
         """Cutting the input anywhere changes neither the responses, nor what is held, nor the fault."""
         one, many = (Splitter(max_line=longest, max_literal=longest) for _ in range(2))
