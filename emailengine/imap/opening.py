@@ -9,6 +9,7 @@ from typing import TypeVar
 from attrs import define
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from emailengine.core.deadline import Deadline, bounded
 from emailengine.errors import ConnectionLost, ProtocolFault, ServerRefused, TimedOut, TlsFailed
@@ -24,9 +25,11 @@ from emailengine.wire.imap import refusals
 from emailengine.wire.imap.responses import Namespace, Response, Status
 from emailengine.wire.imap.write import LiteralMode
 
+log = Logger()
 T = TypeVar("T")
 
 _GREETING = 20.0  # seconds; a port that waits for TLS says nothing at all
+_LONGEST_ALERT = 400  # characters
 _TOLD = 2  # fields of ID; who tells less before login may tell more after it
 _LONG_KNOWN = ("CONDSTORE", "QRESYNC")
 _UTF8 = frozenset(("UTF8=ACCEPT", "IMAP4REV2"))
@@ -65,8 +68,9 @@ async def open_connection(
     """Raises as `session.open_session`. No connection is left behind when it does."""
     deadline = Deadline.after(clock, timeout)
     logged = {} if wire_log is None else {"wire_log": wire_log}
+    ears = _Alerts(target.host, news)
     connection = await dialer.connect(
-        partial(Connection, clock, target.host, news, **logged),
+        partial(Connection, clock, target.host, ears.hear, **logged),
         target.host,
         target.port,
         tls=target.tls if target.secure else None,
@@ -87,6 +91,23 @@ async def open_connection(
         if not ready:
             connection.abort("it could not be used")
     return opened
+
+
+@define
+class _Alerts:
+    """Passes the news on, and tells the operator what the server wants a person to read (RFC 9051 7.1)."""
+
+    _host: str
+    _news: Callable[[Response], None]
+    _last: str = ""
+
+    def hear(self, response: Response) -> None:
+        if type(response) is Status and response.code is not None and response.code.name == "ALERT":
+            text = response.text[:_LONGEST_ALERT]
+            if text != self._last:  # some say it with each answer
+                self._last = text
+                log.warn("{host} wants somebody to read this: {alert}", host=self._host, alert=text)
+        self._news(response)
 
 
 async def _prepare(
@@ -151,8 +172,9 @@ async def _equip(
     if not target.rev2 and "IMAP4REV1" in offered:
         offered -= {"IMAP4REV2"}
     wanted = extensions(offered)
+    namespaced = "NAMESPACE" in offered
     if "IMAP4REV2" in offered and "IMAP4REV1" not in offered:  # it speaks nothing else
-        connection.utf8 = True
+        connection.utf8 = namespaced = True
         opened.enabled = frozenset(("IMAP4REV2",))
 
     def believe(on: frozenset[str]) -> frozenset[str]:
@@ -165,7 +187,7 @@ async def _equip(
     if client_id is not None and "ID" in offered and len(opened.server) < _TOLD:
         introduction = connection.run(Identify(client_id))
     enabling = connection.run(Enable(wanted)).addCallback(believe) if wanted else None
-    asked = connection.run(Namespaces()) if {"NAMESPACE", "IMAP4REV2"} & offered else None
+    asked = connection.run(Namespaces()) if namespaced else None
     try:
         if introduction is not None:
             opened.server = await unless_refused(connection, introduction) or opened.server

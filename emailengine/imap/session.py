@@ -80,7 +80,8 @@ async def open_session(
     run. CONDSTORE and QRESYNC are enabled where they are offered, so VANISHED may come in place of EXPUNGE.
 
     Raises ConnectFailed, TlsFailed, TimedOut, ConnectionLost or ProtocolFault; AuthenticationRefused when the server
-    itself refused the credentials, with its response code, or offers no login that they fit (`ENOAUTH`).
+    itself refused the credentials, with its response code, or offers no login that they fit (`ENOAUTH`); NotNow when it
+    lets nobody in: too many connections, too fast, out of order.
     """
     ears = Ears(news)
     opened = await open_connection(
@@ -103,6 +104,7 @@ async def open_session(
         server=opened.server,
         enabled=opened.enabled,
         namespaces=opened.namespaces,
+        encrypted=opened.encrypted,
     )
 
 
@@ -126,6 +128,8 @@ class Session:
     """The extensions it said it has switched on, in upper case."""
     namespaces: Namespace | None = None
     """Where its folders are (RFC 2342); None where it did not tell."""
+    encrypted: bool = False
+    """Whether TLS is on."""
     _idle: tuple[Idle, Deferred[None]] | None = field(default=None, init=False)
     _listing: Listing = field(init=False)
     _finding: Finding = field(init=False)

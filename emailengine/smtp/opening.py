@@ -106,6 +106,8 @@ async def _log_in(
     if reply.code == 504 and mechanism == "PLAIN" and "LOGIN" in offered:
         reply, dialogue = await _dialogue(connection, "LOGIN", login, target, deadline)
     if reply.positive:
+        if not dialogue.proven:
+            raise ProtocolFault("The SMTP server lets us in without proof that it knows the password", code="EPROTOCOL")
         return
     text = _without(reply.text, login)
     command = f"AUTH {dialogue.mechanism}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import attrs
 from twisted.internet.error import ConnectionLost as TwistedLost
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from emailengine.errors import (
@@ -15,6 +17,7 @@ from emailengine.errors import (
     ConnectFailed,
     ConnectionLost,
     EmailEngineError,
+    Meaning,
     ProtocolFault,
     TimedOut,
     TlsFailed,
@@ -199,16 +202,19 @@ class OpeningTests(SynchronousTestCase):
         self.successResultOf(opening.session)
 
     def test_extras_refused(self) -> None:
-        """A server that refuses ID or ENABLE is as good as before."""
+        """A server that refuses ID, ENABLE or NAMESPACE is as good as before."""
         opening = Opening(self.clock)
-        opening.peer.say("* PREAUTH [CAPABILITY IMAP4 ID ENABLE CONDSTORE]")
-        opening.peer.say("1 BAD what", "2 NO no")
-        self.assertTrue(self.successResultOf(opening.session).alive)
+        opening.peer.say("* PREAUTH [CAPABILITY IMAP4 ID ENABLE CONDSTORE NAMESPACE]")
+        opening.peer.say("1 BAD what", "2 NO no", "3 BAD what")
+        session = self.successResultOf(opening.session)
+        self.assertTrue(session.alive)
+        self.assertEqual((session.enabled, session.namespaces, session.encrypted), (frozenset(), None, False))
 
     def test_bad_greetings(self) -> None:
         """BYE, another protocol, or garbage as a greeting."""
         for line, kind in (
             ("* BYE [UNAVAILABLE] Too many connections", ConnectionLost),
+            ("* BYE", ConnectionLost),
             ("* NO what", ProtocolFault),
             ("220 smtp.example.com ESMTP", ProtocolFault),
             ("HTTP/1.1 400 Bad Request", ProtocolFault),
@@ -249,3 +255,122 @@ class OpeningTests(SynchronousTestCase):
         opening.session.addErrback(lambda _: None)
         opening.session.cancel()
         self.assertTrue(opening.peer.closed)
+
+    def test_sent_away(self) -> None:
+        """A farewell for a greeting says what it means, and how long to stay away."""
+        for words, meaning, wait in (
+            ("[UNAVAILABLE] Too many connections", Meaning.LIMIT, None),
+            ("Server Unavailable. 15", Meaning.UNAVAILABLE, None),
+            ("Request is throttled. Suggested Backoff Time: 2500 milliseconds", Meaning.THROTTLED, 2.5),
+        ):
+            opening = Opening(self.clock)
+            opening.peer.say(f"* BYE {words}")
+            error = self.failureResultOf(opening.session, ConnectionLost).value
+            self.assertEqual((error.meaning, error.retry_after), (meaning, wait))
+
+
+class EquippingTests(SynchronousTestCase):
+    """What is switched on and asked once the login is through."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+
+    def tearDown(self) -> None:
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def preauth(self, capabilities: str, **options: Any) -> Opening:
+        opening = Opening(self.clock, client_id=options.pop("client_id", None), **options)
+        opening.peer.say(f"* PREAUTH [CAPABILITY {capabilities}]")
+        return opening
+
+    def test_names_in_utf8(self) -> None:
+        """What comes in the same segment behind the answer to ENABLE is read as UTF-8; what was not asked counts not."""
+        opening = self.preauth("IMAP4rev1 ENABLE CONDSTORE UTF8=ACCEPT NAMESPACE")
+        self.assertEqual(opening.peer.heard(), "1 ENABLE CONDSTORE UTF8=ACCEPT\r\n2 NAMESPACE\r\n")
+        opening.peer.say(
+            "* ENABLED CONDSTORE utf8=accept X-MORE", "1 OK", '* NAMESPACE (("Bücher&-" "/")) NIL NIL', "2 OK"
+        )
+        session = self.successResultOf(opening.session)
+        self.assertEqual(session.enabled, {"CONDSTORE", "UTF8=ACCEPT"})
+        assert session.namespaces is not None
+        self.assertEqual([one.prefix for one in session.namespaces.personal], ["Bücher&-"])
+        self.assertTrue(opening.peer.connection.utf8)
+
+    def test_names_in_ascii(self) -> None:
+        """Where the server did not agree to UTF-8, names stay modified UTF-7, whatever it says it has enabled."""
+        for asked, answer in (
+            ("UTF8=ACCEPT CONDSTORE", ("* ENABLED CONDSTORE", "1 OK")),
+            ("CONDSTORE", ("* ENABLED UTF8=ACCEPT CONDSTORE", "1 OK")),
+        ):
+            opening = self.preauth(f"IMAP4rev1 ENABLE {asked}")
+            opening.peer.say(*answer)
+            self.assertEqual(self.successResultOf(opening.session).enabled, {"CONDSTORE"})
+            self.assertFalse(opening.peer.connection.utf8)
+
+    def test_fewer(self) -> None:
+        """A server that refuses the whole ENABLE for one new word gets one with the old ones only."""
+        opening = self.preauth("IMAP4rev1 IMAP4rev2 ENABLE QRESYNC CONDSTORE UTF8=ONLY")
+        self.assertEqual(opening.peer.heard(), "1 ENABLE CONDSTORE QRESYNC UTF8=ACCEPT IMAP4REV2\r\n")
+        opening.peer.say("1 BAD what")
+        self.assertEqual(opening.peer.heard(), "2 ENABLE CONDSTORE QRESYNC\r\n")
+        opening.peer.say("* ENABLED QRESYNC CONDSTORE", "2 OK")
+        self.assertEqual(self.successResultOf(opening.session).enabled, {"QRESYNC", "CONDSTORE"})
+        opening = self.preauth("IMAP4rev1 ENABLE QRESYNC CONDSTORE")
+        opening.peer.say("1 BAD what")
+        self.assertEqual(self.successResultOf(opening.session).enabled, frozenset())
+
+    def test_rev2(self) -> None:
+        """IMAP4rev2 is switched on where both are offered, is on where nothing else is, and is left alone on request."""
+        opening = self.preauth("IMAP4rev1 IMAP4rev2")
+        opening.peer.answer(("ENABLE IMAP4REV2", "* ENABLED IMAP4rev2\n. OK"))
+        session = self.successResultOf(opening.session)
+        self.assertEqual(session.enabled, {"IMAP4REV2"})
+        self.assertTrue(opening.peer.connection.utf8)
+        opening = self.preauth("IMAP4rev2")
+        opening.peer.answer(("NAMESPACE", ". OK"))
+        self.assertEqual(self.successResultOf(opening.session).enabled, {"IMAP4REV2"})
+        self.assertTrue(opening.peer.connection.utf8)
+        opening = self.preauth("IMAP4rev1 IMAP4rev2", target=attrs.evolve(TARGET, rev2=False))
+        session = self.successResultOf(opening.session)
+        self.assertEqual(
+            (opening.peer.heard(), session.enabled, session.capabilities), ("", frozenset(), {"IMAP4REV1"})
+        )
+        self.assertFalse(opening.peer.connection.utf8)
+
+    def test_introduced_before(self) -> None:
+        """Where ID is offered before login it goes first, its refusal is borne, and it is asked again if little came."""
+        for before, after, known in (
+            ('* ID ("name" "Coremail" "vendor" "x")', None, {"name": "Coremail", "vendor": "x"}),
+            ('* ID ("name" "Dovecot")', "* OK", {"name": "Dovecot"}),
+            ('* ID ("name" "Dovecot")', '* ID ("name" "D" "os" "Linux")', {"name": "D", "os": "Linux"}),
+            ("1 BAD not now", "* ID NIL", {}),
+        ):
+            opening = Opening(self.clock, SECURE)
+            opening.peer.say("* OK [CAPABILITY IMAP4rev1 ID]")
+            self.assertEqual(opening.peer.heard(), '1 ID ("name" "emailengine")\r\n')
+            opening.peer.say(before, "1 OK")
+            opening.peer.answer(('LOGIN "anna" "secret"', ". OK [CAPABILITY IMAP4rev1 ID] in"))
+            if after is not None:
+                opening.peer.answer(('ID ("name" "emailengine")', f"{after}\n. OK"))
+            self.assertEqual(opening.peer.heard(), "")
+            self.assertEqual(self.successResultOf(opening.session).server, known)
+
+    def test_no_mailbox(self) -> None:
+        """Exchange lets a user in whose mailbox is not to be had, and says so at NAMESPACE: the credentials are at fault."""
+        opening = self.preauth("IMAP4 NAMESPACE")
+        opening.peer.answer(("NAMESPACE", ". BAD User is authenticated but not connected."))
+        error = self.failureResultOf(opening.session, AuthenticationRefused).value
+        self.assertIs(error.meaning, Meaning.CREDENTIALS)
+        self.assertTrue(opening.peer.closed)
+
+    def test_alert(self) -> None:
+        """What the server wants a person to read is logged, once."""
+        opening = self.preauth("IMAP4")
+        told: list[str] = []
+        with capturedLogs() as captured:
+            opening.peer.say(
+                "* OK [ALERT] Move your mail", "* OK [ALERT] Move your mail", "* NO [ALERT] Now!", "* OK hi"
+            )
+        told = [one["alert"] for one in captured]
+        self.assertEqual(told, ["Move your mail", "Now!"])
+        self.assertEqual(len(opening.news), 4)

@@ -278,6 +278,13 @@ class LoginTests(OpeningCase):
             error = self.fails(opening, LoginRefused)
             self.assertEqual((error.reply_code, error.response, error.command), (535, "535 5.7.8 no", f"AUTH {offer}"))
 
+    def test_unproven(self) -> None:
+        """A server that offers SCRAM-SHA-256 alone, and lets us in without its own proof, is not believed."""
+        opening = self.until_login(PASSWORD, "SCRAM-SHA-256")
+        self.assertTrue(self.peer.heard().startswith(b"AUTH SCRAM-SHA-256 "))
+        self.peer.say("235 welcome")
+        self.fails(opening, ProtocolFault)
+
     def test_refused_password(self) -> None:
         """A 5xx refuses the credentials for good; neither error nor repr shows the secret."""
         opening = self.until_login(PASSWORD, "PLAIN")

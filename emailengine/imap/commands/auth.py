@@ -70,6 +70,7 @@ class _Login(Command["frozenset[str] | None"]):
     """Logging in; the value is the capabilities that the server listed by itself."""
 
     __slots__ = ("_credentials", "_names")
+    secret = True
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
