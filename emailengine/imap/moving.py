@@ -10,16 +10,19 @@ another one marks a message in the moment between our last look and EXPUNGE.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from functools import partial
+from typing import Any, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, DeferredList, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from emailengine.errors import ServerRefused
+from emailengine.imap.commands.command import Command
 from emailengine.imap.commands.copy import CopyUids, Moved, MoveUids, joined
-from emailengine.imap.commands.store import ExpungeAll, ExpungeUids, MarkAgain, StoreFlags
+from emailengine.imap.commands.store import ExpungeAll, ExpungeUids, MarkAgain, StoreFlags, gone
 from emailengine.imap.connection import Connection
 from emailengine.imap.finding import Finding
 from emailengine.imap.offers import not_understood
@@ -27,18 +30,17 @@ from emailengine.wire.imap import search
 from emailengine.wire.imap.uidset import EMPTY, UidSet
 
 log = Logger()
+T = TypeVar("T")
 
 _LOOKS = 3  # at what is marked, before the messages are left as they are
 _LONGEST_SET = 4000
 _DELETED = ("\\Deleted",)
 
-Texts = Callable[[UidSet], Iterable[str]]
-
 
 @define(eq=False)
 class Moving:
     """
-    What takes messages out of the selected folder.
+    What changes or takes away messages of the selected folder.
 
     `texts` cuts a set into what fits into a command; `selected` gives the selected folder, to be compared.
     """
@@ -46,17 +48,57 @@ class Moving:
     _connection: Connection
     _offers: Collection[str]
     _finding: Finding
-    _texts: Texts
+    _texts: Callable[[UidSet], Iterable[str]]
     _selected: Callable[[], object]
-    _one_at_a_time: DeferredLock = field(factory=DeferredLock, init=False)
+    _stay: DeferredLock = field(factory=DeferredLock, init=False)
 
     async def copy(self, uids: UidSet, path: str) -> Moved:
         """As `Session.copy`."""
-        connection = self._connection
-        return joined([await connection.run(CopyUids(one, path, utf8=connection.utf8)) for one in self._texts(uids)])
+        return await self._staying(self._copy(uids, path))
 
     async def move(self, uids: UidSet, path: str) -> Moved:
         """As `Session.move`."""
+        return await self._staying(self._move(uids, path))
+
+    async def expunge(self, uids: UidSet) -> bool:
+        """As `Session.expunge`."""
+        return await self._staying(self._expunge(uids))
+
+    async def store(self, uids: UidSet, make: Callable[[str], Command[None]]) -> None:
+        """As `Session.store`, by commands that are made for each part of the set."""
+        await self._staying(self._store(uids, make))
+
+    async def settled(self) -> None:
+        """Returns when nothing here is under way: another folder may be selected then."""
+        if self._stay.locked:
+            await self._stay.acquire()
+            self._stay.release()
+
+    async def _staying(self, work: Coroutine[Any, Any, T]) -> T:
+        """What several commands do in one folder: one at a time, and no other folder is selected meanwhile."""
+        try:
+            await self._stay.acquire()
+        except CancelledError:
+            work.close()
+            raise
+        try:
+            return await work
+        finally:
+            self._stay.release()
+
+    async def _store(self, uids: UidSet, make: Callable[[str], Command[None]]) -> None:
+        for one in self._texts(uids):
+            try:
+                await self._connection.run(make(one))
+            except ServerRefused as error:
+                if not gone(error):
+                    raise
+
+    async def _copy(self, uids: UidSet, path: str) -> Moved:
+        run, utf8 = self._connection.run, self._connection.utf8
+        return joined([await run(CopyUids(one, path, utf8=utf8)) for one in self._texts(uids)])
+
+    async def _move(self, uids: UidSet, path: str) -> Moved:
         done: list[Moved] = []
         connection = self._connection
         if "MOVE" in self._offers:
@@ -67,27 +109,21 @@ class Moving:
             except ServerRefused as error:
                 if not not_understood(error) or done:
                     raise
-        copied = await self.copy(uids, path)
+        copied = await self._copy(uids, path)
         if copied.uids:
             uids = uids & UidSet.of(copied.uids)  # only what is certainly there may go here
-        for one in self._texts(uids):
-            await connection.run(StoreFlags(one, "+", _DELETED, silent=True))
-        await self.expunge(uids)
+        await self._store(uids, partial(StoreFlags, mode="+", flags=_DELETED, silent=True))
+        await self._expunge(uids)
         return copied
 
-    async def expunge(self, uids: UidSet) -> bool:
-        """As `Session.expunge`."""
+    async def _expunge(self, uids: UidSet) -> bool:
         if not uids:
             return True
-        if "UIDPLUS" in self._offers:
-            for one in self._texts(uids):
-                await self._connection.run(ExpungeUids(one))
-            return True
-        await self._one_at_a_time.acquire()  # else one call takes the marks from what the other shall remove
-        try:
+        if "UIDPLUS" not in self._offers:
             return await self._expunge_all_but_others(uids)
-        finally:
-            self._one_at_a_time.release()
+        for one in self._texts(uids):
+            await self._connection.run(ExpungeUids(one))
+        return True
 
     async def _expunge_all_but_others(self, uids: UidSet) -> bool:
         connection = self._connection
@@ -117,8 +153,10 @@ class Moving:
         try:
             if expunged is not None:
                 await expunged
-        finally:
+        except ServerRefused:
             await _all(restored)
+            raise
+        await _all(restored)
         return expunged is not None or not (marked & uids)
 
 

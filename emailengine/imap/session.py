@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 from attrs import define, field
@@ -19,7 +20,6 @@ from emailengine.errors import (
 )
 from emailengine.imap.commands.append import Append
 from emailengine.imap.commands.auth import Logout
-from emailengine.imap.commands.command import Command
 from emailengine.imap.commands.copy import Moved as Moved
 from emailengine.imap.commands.fetch import Decoded as Decoded
 from emailengine.imap.commands.fetch import FetchSequence
@@ -28,7 +28,7 @@ from emailengine.imap.commands.idle import Idle, Noop
 from emailengine.imap.commands.quota import GetQuotaRoot, Storage
 from emailengine.imap.commands.select import Known as Known
 from emailengine.imap.commands.select import Select, Unselect
-from emailengine.imap.commands.store import StoreFlags, StoreLabels, gone
+from emailengine.imap.commands.store import StoreFlags, StoreLabels
 from emailengine.imap.connection import Connection
 from emailengine.imap.finding import Finding, older, younger
 from emailengine.imap.hearing import Ears
@@ -265,6 +265,7 @@ class Session:
 
         With `known`, and where QRESYNC is enabled, `vanished` and `changed` tell what happened since.
         """
+        await self._moving.settled()
         utf8 = self._connection.utf8
         leaving = self._ears.nothing_selected
         if known is not None and ("QRESYNC" not in self.enabled or known.uidvalidity < 1 or known.modseq < 1):
@@ -283,6 +284,7 @@ class Session:
 
     async def unselect(self) -> None:
         """Leave the selected folder without removing anything from it."""
+        await self._moving.settled()
         selected = self._ears.selected
         if selected is None:
             return
@@ -414,22 +416,14 @@ class Session:
 
         That some of the messages are not there any more is no error.
         """
-        for numbers in self._texts(uids):
-            await self._unless_gone(StoreFlags(numbers, mode, flags))
+        await self._moving.store(uids, partial(StoreFlags, mode=mode, flags=flags))
 
     async def store_labels(self, uids: UidSet, mode: Literal["", "+", "-"], labels: Sequence[str]) -> None:
         """As `store`, of Gmail's labels. Raises MissingExtension elsewhere."""
         if "X-GM-EXT-1" not in self.capabilities:
             raise MissingExtension("The mail server has no labels")
-        for numbers in self._texts(uids):
-            await self._unless_gone(StoreLabels(numbers, mode, labels, utf8=self._connection.utf8))
-
-    async def _unless_gone(self, command: Command[None]) -> None:
-        try:
-            await self._connection.run(command)
-        except ServerRefused as error:
-            if not gone(error):
-                raise
+        utf8 = self._connection.utf8
+        await self._moving.store(uids, partial(StoreLabels, mode=mode, labels=labels, utf8=utf8))
 
     async def append(self, path: str, data: bytes, flags: Sequence[str], internal_date: float | None) -> Appended:
         """
@@ -473,7 +467,7 @@ class Session:
 
         Where the server can only remove all that are marked, the mark is taken from the others for that moment. False
         where others could not be kept out of it: then nothing was removed. A connection lost in that moment may cost
-        others their mark. Who shares a session must not select another folder meanwhile.
+        others their mark.
         """
         return await self._moving.expunge(uids)
 
