@@ -9,6 +9,7 @@ from emailengine.imap.session import Known, Selected
 from emailengine.wire.imap.responses import Exists, Expunge, Status, Vanished
 from emailengine.wire.imap.uidset import UidSet
 from tests.imap.case import OLD, SELECTED, SessionCase
+from tests.imap.peer import MODERN
 
 
 class SelectTests(SessionCase):
@@ -114,6 +115,78 @@ class SelectTests(SessionCase):
         self.ask(self.session.select("x"), ('SELECT "x"', ". OK"))
         self.ask(self.session.unselect(), ('EXAMINE "x"', ". OK"), ("CLOSE", ". OK"))
         self.assertIsNone(self.session.selected)
+
+
+class CatchingUpTests(SessionCase):
+    """QRESYNC: what happened to a folder since."""
+
+    known = Known(7, 90, UidSet.parse("1:3,9"))
+    since = 'SELECT "x" (QRESYNC (7 90 1:3,9))'
+    told = (
+        "* OK [CLOSED] x\n* 3 EXISTS\n* OK [UIDVALIDITY 7] x\n* OK [HIGHESTMODSEQ 99] x\n* OK [MAILBOXID (F2-1)] x\n"
+        "* VANISHED (EARLIER) 2,4:8\n* 2 FETCH (UID 3 FLAGS (\\Seen) MODSEQ (95))\n* 3 FETCH (UID 9 MODSEQ (96))\n"
+        "* 3 FETCH (UID 9 FLAGS ())\n. OK [READ-WRITE] done"
+    )
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.connect(MODERN, enabled="QRESYNC CONDSTORE")
+
+    def test_changes(self) -> None:
+        """What is gone of what was known, and the new flags, once for each message; none of it is news."""
+        selected = self.ask(self.session.select("x", known=self.known), (self.since, self.told))
+        self.assertEqual((str(selected.vanished), selected.exists, selected.mailbox_id), ("2", 3, "F2-1"))
+        self.assertEqual(
+            [(one.uid, one.flags, one.modseq) for one in selected.changed], [(3, ("\\Seen",), 95), (9, (), 96)]
+        )
+        self.assertEqual(self.news, [])
+        known = Known(7, 90)
+        selected = self.ask(self.session.select("x", known=known), ('SELECT "x" (QRESYNC (7 90))', self.told))
+        self.assertEqual(str(selected.vanished), "2,4:8")
+
+    def test_nothing_happened(self) -> None:
+        """Nothing gone is not the same as nothing told."""
+        said = "* OK [UIDVALIDITY 7] x\n* OK [HIGHESTMODSEQ 90] x\n. OK"
+        selected = self.ask(self.session.select("x", known=self.known), (self.since, said))
+        self.assertEqual((selected.vanished, selected.changed), (UidSet.of([]), []))
+        for said in (
+            "* OK [UIDVALIDITY 8] x\n* OK [HIGHESTMODSEQ 90] x\n. OK",
+            "* OK [UIDVALIDITY 7] x\n* OK [NOMODSEQ] x\n. OK",
+        ):
+            selected = self.ask(self.session.select("x", known=self.known), (self.since, said))
+            self.assertEqual((selected.vanished, selected.changed), (None, []))
+
+    def test_of_the_old_folder(self) -> None:
+        """What comes before CLOSED is of the folder that was selected until then."""
+        self.select()
+        said = "* 1 FETCH (UID 1 FLAGS (old))\n* VANISHED 2\n" + self.told
+        selected = self.ask(self.session.select("x", known=self.known), (self.since, said))
+        self.assertEqual([one.uid for one in selected.changed], [3, 9])
+        self.assertEqual(selected.exists, 3)
+
+    def test_not_enabled(self) -> None:
+        """It is asked for only once the server has switched it on, and with numbers that can be."""
+        for known in (Known(0, 90), Known(7, 0)):
+            self.ask(self.session.select("x", known=known), ('SELECT "x" (CONDSTORE)', ". OK"))
+        self.connect(MODERN)
+        self.ask(self.session.select("x", known=self.known), ('SELECT "x" (CONDSTORE)', ". OK"))
+        self.connect(OLD)
+        self.ask(self.session.select("x", known=self.known), ('SELECT "x"', ". OK"))
+
+    def test_not_understood(self) -> None:
+        """A server that does not understand what it offers is asked plainly."""
+        selected = self.ask(
+            self.session.select("x", known=self.known), (self.since, ". BAD what"), ('SELECT "x"', SELECTED)
+        )
+        self.assertIsNone(selected.vanished)
+        self.assertIs(self.session.selected, selected)
+
+    def test_long(self) -> None:
+        """Too many ranges for a line become one, and only what was known is told of."""
+        known = Known(7, 90, UidSet.of(range(1, 10_000, 2)))
+        said = "* OK [UIDVALIDITY 7] x\n* OK [HIGHESTMODSEQ 99] x\n* VANISHED (EARLIER) 1:4\n. OK"
+        selected = self.ask(self.session.select("x", known=known), ('SELECT "x" (QRESYNC (7 90 1:9999))', said))
+        self.assertEqual(str(selected.vanished), "1,3")
 
 
 class LifeTests(SessionCase):
