@@ -117,8 +117,12 @@ async def ours(reactor: Any, server: Server, *, tls: bool) -> Connection:
     return connection
 
 
-async def our_rows(reactor: Any, server: Server, items: Sequence[str]) -> Callable[[], Deferred[int]]:
+async def our_rows(
+    reactor: Any, server: Server, items: Sequence[str], *, compressed: bool = False
+) -> Callable[[], Deferred[int]]:
     connection = await ours(reactor, server, tls=True)
+    if compressed:
+        await connection.compress()
     seen: list[int] = [0]
 
     def each(row: Fetched) -> None:
@@ -163,6 +167,7 @@ async def our_attachments(reactor: Any, server: Server) -> Callable[[], Deferred
 MEASURED: dict[str, Callable[[Any, Server], Coroutine[Deferred[Any], Any, Callable[[], Deferred[int]]]]] = {
     "full ours": lambda reactor, server: our_rows(reactor, server, FULL),
     "full theirs": lambda reactor, server: their_rows(reactor, server, FULL),
+    "full compressed": lambda reactor, server: our_rows(reactor, server, FULL, compressed=True),
     "flags ours": lambda reactor, server: our_rows(reactor, server, FULL[:2]),
     "flags theirs": lambda reactor, server: their_rows(reactor, server, FULL[:2]),
     "attachments": our_attachments,
@@ -218,6 +223,9 @@ def main() -> None:
             for whose, one in (("Twisted", theirs), ("ours", mine)):
                 rate, rate_cpu = f"{one['count'] / one['wall']:,.0f}", f"{one['count'] / one['cpu']:,.0f}"
                 show(f"{kind}, {whose}", one, rate, rate_cpu, f"{theirs['wall'] / one['wall']:.1f}")
+        (one,) = measured(server, runs, "full compressed")
+        rate, rate_cpu = f"{one['count'] / one['wall']:,.0f}", f"{one['count'] / one['cpu']:,.0f}"
+        show("full, ours, COMPRESS", one, rate, rate_cpu, "")
         (one,) = measured(server, runs, "attachments")
         assert one["count"] == LITERAL * LITERALS, one
         octets = one["count"] / 1e6
