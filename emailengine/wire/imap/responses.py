@@ -250,9 +250,10 @@ def parse(
 def _bounded(line: bytes, max_text: int) -> bytes:
     """The line if it is a long one for good reason: numbers do not count. Free text is cut."""
     match = _UNTAGGED.match(line)
-    if match is None or match[2].upper().decode("ascii") in _FREE_TEXT:
+    name = None if match is None else match[2].upper().decode("ascii")
+    if name is None or name in _FREE_TEXT:
         return line[:max_text]
-    if len(line.translate(None, b"0123456789:,")) > max_text and match[2].upper() not in (b"SEARCH", b"SORT"):
+    if name not in ("SEARCH", "SORT") and len(line.translate(None, b"0123456789:,")) > max_text:
         raise TheyBrokeProtocol("a response is too long to be taken apart")
     return line
 
