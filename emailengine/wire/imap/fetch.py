@@ -59,7 +59,7 @@ _new = Fetched.__new__
 
 # The usual answer to UID FETCH n:m (FLAGS), with or without MODSEQ, in any order. (UIDs of ten digits are not usual.)
 _FLAGS_ONLY = re.compile(
-    rb"\* ([0-9]{1,10}+) FETCH \((?:(?:UID ([1-9][0-9]{0,8}+)|FLAGS \(([^()\"\n]*+)\)"
+    rb"\* ([0-9]{1,10}+) FETCH \((?:(?:UID ([1-9][0-9]{0,8}+)(?=[ )])|FLAGS \(([^()\"\n]*+)\)"
     rb"|MODSEQ \(([0-9]{1,18}+)\)) ?+)++\)"
 ).fullmatch
 _ITEM = re.compile(
