@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Literal
 
@@ -288,10 +289,22 @@ class Session:
         selected = self._ears.selected
         if selected is None:
             return
-        close = "UNSELECT" not in self.capabilities
-        if close and not selected.read_only:
+        leaving = self._ears.nothing_selected
+        if "UNSELECT" in self.capabilities:
+            try:
+                await self._connection.run(Unselect(close=False, leaving=leaving))
+                return
+            except ServerRefused as error:
+                if not not_understood(error):
+                    raise
+                self._ears.selected = selected
+        if not selected.read_only:
             await self.select(selected.path, read_only=True)
-        await self._connection.run(Unselect(close=close, leaving=self._ears.nothing_selected))
+        try:
+            await self._connection.run(Unselect(close=True, leaving=leaving))
+        except ServerRefused:  # some will not close what was opened read-only
+            with suppress(ServerRefused):  # RFC 3691: what cannot be selected leaves none selected
+                await self.select(f"{selected.path} 0 not there", read_only=True)
 
     async def status(self, path: str, items: Sequence[str]) -> dict[str, int]:
         """Numbers of a folder by their upper-case names; those that the server does not tell are missing."""

@@ -88,6 +88,7 @@ class FetchTests(SessionCase):
         self.assertEqual(self.part('* 1 FETCH (UID 4 BODY[1]<10> "")\n. OK', offset=10), b"")
         self.assertEqual(self.part("* 1 FETCH (UID 4 BODY[1]<10> NIL)\n. OK", offset=10), b"")
         self.assertEqual(self.part('* 1 FETCH (UID 4 BODY[]<0> "x")\n. OK', section=""), b"x")
+        self.assertEqual(self.part('* 1 FETCH (UID 4 BODY.PEEK[1]<0> "x")\n. OK'), b"x")
         self.assertEqual(self.part('* 1 FETCH (UID 4 body[1.mime]<0> "x")\n. OK', section="1.MIME"), b"x")
 
     def test_part_of_a_simple_server(self) -> None:

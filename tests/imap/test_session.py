@@ -116,6 +116,18 @@ class SelectTests(SessionCase):
         self.ask(self.session.unselect(), ('EXAMINE "x"', ". OK"), ("CLOSE", ". OK"))
         self.assertIsNone(self.session.selected)
 
+    def test_unselect_refused(self) -> None:
+        """UNSELECT that is only offered is not needed; nor is CLOSE, which some refuse to a read-only folder."""
+        self.select()
+        self.ask(
+            self.session.unselect(),
+            ("UNSELECT", ". BAD what"),
+            ('EXAMINE "INBOX" (CONDSTORE)', ". OK"),
+            ("CLOSE", ". NO [READ-ONLY] not here"),
+            ('EXAMINE "INBOX 0 not there" (CONDSTORE)', ". NO no such folder"),
+        )
+        self.assertIsNone(self.session.selected)
+
 
 class CatchingUpTests(SessionCase):
     """QRESYNC: what happened to a folder since."""

@@ -21,7 +21,7 @@ _VALUES = (
     *("email_id", "thread_id", "labels", "preview"),
 )
 _UID = re.compile(rb"[( ]UID ([0-9]{1,10})(?=[ )])", re.IGNORECASE)
-_PART_BEGINS = re.compile(rb"[( ]BODY\[[^\]]*\](?:<[0-9]+>)? *\Z", re.IGNORECASE)
+_PART_BEGINS = re.compile(rb"[( ]BODY(?:\.PEEK)?\[[^\]]*\](?:<[0-9]+>)? *\Z", re.IGNORECASE)
 
 
 class Decoded(bytes):
@@ -162,7 +162,7 @@ class StreamPart(Command[int]):
     def take(self, response: Response) -> bool:
         if type(response) is not Fetch or response.uid not in (self._uid, None):
             return False
-        parts = [data for name, data in response.sections.items() if name.startswith("BODY[")]
+        parts = [data for name, data in response.sections.items() if name.startswith(("BODY[", "BODY.PEEK["))]
         if not parts:
             return False
         if not self._begun and parts[0]:

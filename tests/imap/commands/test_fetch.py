@@ -45,6 +45,7 @@ class StreamTests(SynchronousTestCase):
             (b'* 1 FETCH (UID 4 BODY[1] "abc")\r\n', b"abc"),
             (b"* 1 FETCH (UID 4 BODY[1] NIL)\r\n", b""),
             (b"* 1 FETCH (UID 4 body[1]<0> {3}\r\nabc)\r\n", b"abc"),
+            (b"* 1 FETCH (UID 4 BODY.PEEK[1] {3}\r\nabc)\r\n", b"abc"),
             (b"* 1 FETCH (UID 4 BODY[1] {0}\r\n)\r\n", b""),
             (b"* 1 FETCH (UID 4 BODY[1] {3}\r\nabc)\r\n* 1 FETCH (UID 4 BODY[1] {3}\r\nabc)\r\n", b"abc"),
             (b"* 1 FETCH (UID 4 FLAGS ())\r\n* 1 FETCH (UID 4 BODY[1] {3}\r\nabc)\r\n", b"abc"),
