@@ -87,6 +87,7 @@ def imap_target(
         starttls="never" if secure else "auto",
         proxy=settings.proxy or proxy,
         local_address=local_address,
+        rev2=not imap.disable_imap4rev2,
     )
 
 

@@ -31,7 +31,7 @@ from twisted.python.failure import Failure
 
 from emailengine.errors import ConnectionLost, EmailEngineError, InvalidInput, ProtocolFault, TlsFailed
 from emailengine.imap.commands.auth import StartTls
-from emailengine.imap.commands.command import Command
+from emailengine.imap.commands.command import Command, farewell
 from emailengine.imap.commands.idle import DONE, Idle
 from emailengine.imap.feeding import Feeding
 from emailengine.net.tls import translate
@@ -92,7 +92,7 @@ class Connection(IMAP4Client):
         self._timer: IDelayedCall | None = None
         self._greeting: Deferred[Status] = Deferred(lambda _: None)
         self._securing: IOpenSSLClientConnectionCreator | None = None
-        self._farewell: str | None = None
+        self._farewell: Status | None = None
         self._closed = False
         self._leaving: list[Deferred[None]] = []
         self.silence = SILENCE
@@ -285,7 +285,7 @@ class Connection(IMAP4Client):
                 return
             if isinstance(response, Status):
                 if response.status == "BYE":
-                    self._farewell = response.text
+                    self._farewell = response
                 if not self._greeting.called:
                     self._greeting.callback(response)
                     return
@@ -415,5 +415,5 @@ class Connection(IMAP4Client):
         if not isinstance(reason.value, ConnectionClosed):
             return translate(reason, self._host)
         if self._farewell is not None:
-            return ConnectionLost(f"{self._host} closed the connection: {self._farewell}")
+            return farewell(self._farewell, f"{self._host} closed the connection")
         return ConnectionLost(translate(reason, self._host).message)

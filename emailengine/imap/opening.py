@@ -12,8 +12,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from emailengine.core.deadline import Deadline, bounded
-from emailengine.errors import ConnectionLost, ProtocolFault, ServerRefused, TimedOut, TlsFailed
+from emailengine.errors import ProtocolFault, ServerRefused, TimedOut, TlsFailed
 from emailengine.imap.commands.auth import Capabilities, Enable, Identify, Namespaces, capabilities_of
+from emailengine.imap.commands.command import farewell
 from emailengine.imap.connection import Connection
 from emailengine.imap.login import log_in
 from emailengine.imap.target import ImapTarget
@@ -21,7 +22,6 @@ from emailengine.imap.wirelog import WireLog
 from emailengine.net.credentials import Credentials
 from emailengine.net.dial import Dialer
 from emailengine.net.tls import Contexts
-from emailengine.wire.imap import refusals
 from emailengine.wire.imap.responses import Namespace, Response, Status
 from emailengine.wire.imap.write import LiteralMode
 
@@ -120,7 +120,7 @@ async def _prepare(
 ) -> Opened:
     greeting = await bounded(clock, _GREETING, connection.greeting(), f"The greeting of {target.host}")
     if greeting.status == "BYE":
-        raise _sent_away(greeting)
+        raise farewell(greeting, "The mail server does not want us now")
     if greeting.status not in ("OK", "PREAUTH"):
         raise ProtocolFault(f"The mail server greets with {greeting.status}")
     preauth = greeting.status == "PREAUTH"
@@ -204,18 +204,6 @@ async def _equip(
                 one.addErrback(lambda _: None)
     opened.capabilities = shared(offered)
     return opened
-
-
-def _sent_away(greeting: Status) -> ConnectionLost:
-    code = greeting.code.name if greeting.code is not None else None
-    meant = refusals.read("BYE", greeting.code, greeting.text, login=True)
-    return ConnectionLost(
-        f"The mail server does not want us now: {greeting.text}",
-        code=code,
-        meaning=meant.meaning,
-        retry_after=meant.retry_after,
-        alert=meant.alert,
-    )
 
 
 async def unless_refused(connection: Connection, waiting: Deferred[T]) -> T | None:

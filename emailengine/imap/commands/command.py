@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Generic, TypeVar
 
-from emailengine.errors import EmailEngineError, ServerRefused
+from emailengine.errors import ConnectionLost, EmailEngineError, ServerRefused
 from emailengine.wire.imap import refusals
-from emailengine.wire.imap.responses import Response, Tagged
+from emailengine.wire.imap.responses import Response, Status, Tagged
 from emailengine.wire.imap.tokens import Piece
 
 T = TypeVar("T")
@@ -68,6 +68,18 @@ def refusal(final: Tagged, word: str) -> ServerRefused:
         final.code.name if final.code is not None else None,
         final.text,
         command=word,
+        meaning=meant.meaning,
+        retry_after=meant.retry_after,
+        alert=meant.alert,
+    )
+
+
+def farewell(said: Status, told: str) -> ConnectionLost:
+    """BYE as an error; `told` says what happened, before the server's words."""
+    meant = refusals.read("BYE", said.code, said.text, login=True)
+    return ConnectionLost(
+        f"{told}: {said.text}",
+        code=said.code.name if said.code is not None else None,
         meaning=meant.meaning,
         retry_after=meant.retry_after,
         alert=meant.alert,
