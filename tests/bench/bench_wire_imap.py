@@ -16,7 +16,7 @@ from twisted.mail.imap4 import IMAP4Client, parseNestedParens
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from emailengine.wire.imap.responses import parse
+from emailengine.wire.imap.responses import MAX_NUMBERS, parse
 from emailengine.wire.imap.splitter import Splitter
 from emailengine.wire.imap.tokens import Piece
 from tests.bench import mailbox
@@ -86,7 +86,7 @@ def main() -> None:
     print(
         "tokens: Twisted's parseNestedParens alone; values: with what its client makes of them. Aim: flags only 40 times."
     )
-    longest = b"* SEARCH " + b"1234567 " * (2 * 1024 * 1024 - 2) + b"1\r\n"
+    longest = b"* SEARCH " + b"1234567 " * (MAX_NUMBERS - 1) + b"1\r\n"
     splitter = Splitter()
     start = time.perf_counter()
     whole = [one for at in range(0, len(longest), 16384) for one in splitter.feed(longest[at : at + 16384])]
