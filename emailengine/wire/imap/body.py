@@ -6,12 +6,18 @@ usual forms are read faster by `usual.py`, with the same result.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from attrs import define, field
 
 from emailengine.wire.imap import tokens
-from emailengine.wire.imap.tokens import Token
+from emailengine.wire.imap.tokens import Token, unescape
+
+_IN_A_HEADER = re.compile(
+    rb';[ \t]*+([^=;" \t]++)[ \t]*+=[ \t]*+(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)"|([^;" \t]*+))', re.DOTALL
+)
+"""One parameter, behind a semicolon."""
 
 
 @define(unsafe_hash=True)  # not frozen: making a frozen one takes twice as long, and a listing makes thousands
@@ -251,8 +257,10 @@ def _params(token: Token) -> dict[str, str]:
 
 
 def _disposition(token: Token) -> tuple[str | None, dict[str, str]]:
-    if isinstance(token, bytes):
-        return _word(token, "attachment"), {}
+    if isinstance(token, bytes):  # a list is missing around it, or it is the header field as it stood in the message
+        kind = token.partition(b";")[0].strip()
+        params = [(name, unescape(quoted) or plain) for name, quoted, plain in _IN_A_HEADER.findall(token)]
+        return _word(kind, "attachment"), _params([one for pair in params for one in pair])
     if not isinstance(token, list) or not token or not isinstance(token[0], bytes):
         return None, {}
     return _word(token[0], "attachment"), _params(token[1] if len(token) > 1 else None)
