@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from emailengine.errors import AuthenticationRefused, InvalidInput, TlsFailed
-from emailengine.imap.commands.auth import Authenticate, LogIn, NotUnderstood
+from emailengine.errors import AuthenticationRefused, ConnectionLost, InvalidInput, Meaning, TlsFailed
+from emailengine.imap.commands.auth import Authenticate, LogIn, NotUnderstood, without
 from emailengine.imap.connection import Connection
 from emailengine.imap.target import ImapTarget
 from emailengine.net.credentials import Credentials
@@ -42,6 +42,52 @@ async def log_in(
     Raises AuthenticationRefused for the server's verdict on the credentials and where none of its ways fits them, and
     TlsFailed where it has none without TLS.
     """
+    try:
+        return await _by_some_way(connection, target, credentials, offered, encrypted=encrypted)
+    except ConnectionLost as lost:
+        # some say it with BYE and hang up
+        kind = AuthenticationRefused if lost.meaning is Meaning.CREDENTIALS else ConnectionLost
+        raise kind(
+            without(lost.message, credentials),
+            code=lost.code,
+            meaning=lost.meaning,
+            retry_after=lost.retry_after,
+            alert=lost.alert,
+        ) from None
+
+
+def ways(offered: Collection[str], credentials: Credentials, *, encrypted: bool) -> tuple[str, ...]:
+    """What to log in with, best first; none where the server has nothing that fits the credentials."""
+    mechanisms = {one.removeprefix("AUTH=") for one in offered if one.startswith("AUTH=")}
+    disabled = "LOGINDISABLED" in offered
+    if credentials.access_token is not None:
+        if disabled and not encrypted:
+            return ()
+        return tuple(one for one in ("XOAUTH2", "OAUTHBEARER") if one in mechanisms)
+    if credentials.password is None:
+        return ()
+    if not encrypted:
+        if scram.NAME in mechanisms:
+            return (scram.NAME,)
+        if disabled:
+            return ()
+    found = [one for one in _UNDER_TLS if one in mechanisms][:1]
+    if not disabled:
+        # Exchange: of "domain\user" and "user/shared mailbox" its SASL takes only a part
+        found.insert(0 if any(one in credentials.user for one in "\\/") else len(found), COMMAND)
+    if "LOGIN" in mechanisms:
+        found.append("LOGIN")
+    return tuple(found)
+
+
+async def _by_some_way(
+    connection: Connection,
+    target: ImapTarget,
+    credentials: Credentials,
+    offered: frozenset[str],
+    *,
+    encrypted: bool,
+) -> frozenset[str] | None:
     error: Exception | None = None
     for way in _some_way(offered, credentials, encrypted=encrypted)[:_MOST_TRIES]:
         if way == COMMAND:
@@ -74,30 +120,6 @@ async def log_in(
             error = refused
     assert error is not None
     raise error
-
-
-def ways(offered: Collection[str], credentials: Credentials, *, encrypted: bool) -> tuple[str, ...]:
-    """What to log in with, best first; none where the server has nothing that fits the credentials."""
-    mechanisms = {one.removeprefix("AUTH=") for one in offered if one.startswith("AUTH=")}
-    disabled = "LOGINDISABLED" in offered
-    if credentials.access_token is not None:
-        if disabled and not encrypted:
-            return ()
-        return tuple(one for one in ("XOAUTH2", "OAUTHBEARER") if one in mechanisms)
-    if credentials.password is None:
-        return ()
-    if not encrypted:
-        if scram.NAME in mechanisms:
-            return (scram.NAME,)
-        if disabled:
-            return ()
-    found = [one for one in _UNDER_TLS if one in mechanisms][:1]
-    if not disabled:
-        # Exchange: of "domain\user" and "user/shared mailbox" its SASL takes only a part
-        found.insert(0 if any(one in credentials.user for one in "\\/") else len(found), COMMAND)
-    if "LOGIN" in mechanisms:
-        found.append("LOGIN")
-    return tuple(found)
 
 
 def _some_way(offered: frozenset[str], credentials: Credentials, *, encrypted: bool) -> tuple[str, ...]:

@@ -10,7 +10,15 @@ import attrs
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from emailengine.errors import AuthenticationRefused, EmailEngineError, Meaning, NotNow, ProtocolFault, TlsFailed
+from emailengine.errors import (
+    AuthenticationRefused,
+    ConnectionLost,
+    EmailEngineError,
+    Meaning,
+    NotNow,
+    ProtocolFault,
+    TlsFailed,
+)
 from emailengine.imap.login import COMMAND, ways
 from emailengine.net.credentials import Credentials
 from tests.imap.peer import ANNA, TARGET, Opening
@@ -183,6 +191,19 @@ class LoginTests(SynchronousTestCase):
             opening.peer.answer(("STARTTLS", f". {answer}"))
             self.failed(opening, TlsFailed)
             self.assertEqual((opening.peer.tls, opening.peer.heard()), ([], ""))
+
+    def test_refused_with_a_farewell(self) -> None:
+        """A server that hangs up instead of saying NO is understood by its words."""
+        for words, kind in (
+            ("Login failed", AuthenticationRefused),
+            ("[AUTHENTICATIONFAILED] no", AuthenticationRefused),
+            ("Too many connections", ConnectionLost),
+            ("secret? bye", ConnectionLost),
+        ):
+            opening = Opening(self.clock, SECURE)
+            opening.peer.say("* OK [CAPABILITY IMAP4]", f"* BYE {words}")
+            opening.peer.lose()
+            self.failed(opening, kind)
 
     def test_not_now(self) -> None:
         """Too many connections or too fast is no refusal of the credentials, and says how long to stay away."""

@@ -86,7 +86,7 @@ class _Login(Command["frozenset[str] | None"]):
         return capabilities_of(final.code) or self._names
 
     def refused(self, final: Tagged) -> EmailEngineError:
-        text = _without(self.words(final), self._credentials)
+        text = without(self.words(final), self._credentials)
         code = final.code.name if final.code is not None else None
         meant = refusals.read(final.status, final.code, text, login=True)
         told: _Told = {"meaning": meant.meaning, "retry_after": meant.retry_after, "alert": meant.alert}
@@ -266,7 +266,7 @@ class Logout(Plain):
         return [b"LOGOUT"]
 
 
-def _without(text: str, credentials: Credentials) -> str:
+def without(text: str, credentials: Credentials) -> str:
     """A server's words without our secret, should it quote it."""
     for secret in (credentials.password, credentials.access_token):
         if secret:

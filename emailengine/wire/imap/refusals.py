@@ -56,6 +56,10 @@ _NOT_THESE = _any(
     r"via your web browser|web login|basicauthblocked|unsafe login",
     r"(?:not enabled|disabled) for (?:imap|your domain)|imap (?:access )?is disabled",
 )
+_FAILED = _any(
+    r"(?:login|logon|authenticat\w*|authori[sz]ation|credentials?) (?:was |were |is |has )?"
+    r"(?:failed|failure|incorrect|rejected|denied|refused)"
+)
 _CONNECTIONS = _any(
     r"too many (?:[\w-]+ ){0,3}(?:connections?|sessions?|clients|users)\b",
     r"max(?:imum|\.)? (?:allowed )?(?:number of )?(?:[\w-]+ ){0,2}(?:connections?|sessions?|logins)\b",
@@ -104,6 +108,7 @@ _LOGIN: Final = (
     (_LOCKED, Meaning.IN_USE),
     (_FULL, Meaning.QUOTA),
     (_DOWN, Meaning.UNAVAILABLE),
+    (_FAILED, Meaning.CREDENTIALS),
 )
 _ELSE: Final = (
     (_GONE, Meaning.GONE),
@@ -130,8 +135,8 @@ def read(status: str, code: Code | str | None, text: str, *, login: bool = False
     """
     The meaning of NO, BAD or BYE with its response code and text.
 
-    `login` is whether it answers LOGIN or AUTHENTICATE, or greets: then what says nothing more is about credentials,
-    except for BYE, which never is without a code.
+    `login` is whether it answers LOGIN or AUTHENTICATE, or greets: then a NO that says nothing more is about the
+    credentials; BAD and BYE are where they say so.
     """
     name = code.name if isinstance(code, Code) else code
     text = text[:_MOST]

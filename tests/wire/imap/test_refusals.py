@@ -44,6 +44,8 @@ CREDENTIALS = (
     "NO Login fail. Please using weixin token or authorization code to login. system is busy",
     "NO authentication failed",
     "no",
+    "BAD Login failed",
+    "BAD authentication has failed: wrong",
     "BAD [AUTHENTICATIONFAILED] no",
 )
 NOT_NOW = (
@@ -81,6 +83,9 @@ NOT_NOW = (
     ("NO [OVERQUOTA] Mailbox is full", Meaning.QUOTA),
     ("BAD Command unknown: AUTHENTICATE", Meaning.NOT_UNDERSTOOD),
     ("BAD", Meaning.NOT_UNDERSTOOD),
+    ("BAD Authentication aborted by client.", Meaning.NOT_UNDERSTOOD),
+    ("BAD Invalid SASL argument. a12mb", Meaning.NOT_UNDERSTOOD),
+    ("BYE Login failed", Meaning.CREDENTIALS),
     ("BYE Session expired, please login again.", Meaning.OTHER),
     ("BYE Session invalidated - AccessTokenExpired", Meaning.OTHER),
 )
