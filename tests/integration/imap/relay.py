@@ -19,6 +19,8 @@ from twisted.python.failure import Failure
 
 _LITERAL = re.compile(rb"~?\{(\d+)(\+?)\}\r\n\Z")
 _LIST = re.compile(rb"(\* CAPABILITY |\[CAPABILITY )([^\]\r\n]*)", re.IGNORECASE)
+_ALIKE = (("PARTIAL", "CONTEXT=SEARCH"), ("CONTEXT=SEARCH", "PARTIAL"), ("LITERAL+", "LITERAL-"))
+"""Where the first is offered, what the second names may be said, too."""
 _MINUS = 4096  # RFC 7888 5
 _OVER = re.compile(rb"(\S+) (OK|NO|BAD)", re.IGNORECASE)
 
@@ -27,6 +29,7 @@ USES: dict[str, str] = {
     "COMPRESS=DEFLATE": r"^COMPRESS\b",
     "CONDSTORE": r"\((?:CHANGED|UNCHANGED)SINCE|\(CONDSTORE\)|^STATUS .*HIGHESTMODSEQ|FETCH .*\bMODSEQ\b|SEARCH.* MODSEQ"
     r"|^ENABLE.* CONDSTORE|^LIST .*HIGHESTMODSEQ",
+    "CONTEXT=SEARCH": r"RETURN \(.*\b(PARTIAL|UPDATE)\b",
     "ENABLE": r"^ENABLE\b",
     "ESEARCH": r"SEARCH RETURN\b",
     "ID": r"^ID\b",
@@ -61,6 +64,7 @@ _USES = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in USES.item
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 IMPLIED: dict[str, frozenset[str]] = {
+    "CONTEXT=SEARCH": frozenset(("ESEARCH",)),
     "LIST-STATUS": frozenset(("LIST-EXTENDED",)),
     "PARTIAL": frozenset(("ESEARCH",)),
     "QRESYNC": frozenset(("CONDSTORE",)),  # RFC 7162 3.2.3
@@ -124,9 +128,10 @@ class Relay:
         bare = _STRING.sub('""', command)
         sizes = [int(one) for one in re.findall(r"\{(\d+)\+\}", bare)]
         allowed = set(offered)
-        if "LITERAL+" in offered:
-            allowed.add("LITERAL-")
-        elif "LITERAL-" in offered and max(sizes, default=0) <= _MINUS:
+        for one, other in _ALIKE:
+            if one in offered:
+                allowed.add(other)
+        if "LITERAL-" in offered and max(sizes, default=0) <= _MINUS:
             allowed.add("LITERAL+")
         for name, use in _USES.items():
             if name not in allowed and use.search(bare):

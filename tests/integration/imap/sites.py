@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -20,6 +20,7 @@ from tests.integration.imap.relay import IMPLIED, USES, Relay
 EVERYTHING = UidSet.of_range(1, MAX_UID)
 
 _PATIENCE = 10.0  # seconds for news
+_RENEWED = 0.5
 
 
 @define(frozen=True, kw_only=True)
@@ -39,8 +40,10 @@ class Site:
     charsets: bool = True
     """Whether SEARCH understands UTF-8."""
 
-    sizes: bool = True
-    """Whether BODYSTRUCTURE tells the sizes of parts, not of parts with their headers."""
+    errs: frozenset[str] = frozenset()
+    """What it gets wrong, whatever is asked: `sizes` of parts count their headers, parts `end` with the line end that is
+    the boundary's, `numbers` in UID SEARCH are taken for UIDs, `idle` may tell of the second of two changes only when
+    it ends."""
 
     def variants(self) -> Iterable[tuple[str, frozenset[str]]]:
         """Names, and what is taken away: nothing, each extension with those that need it, all."""
@@ -108,16 +111,22 @@ class Place:
         await session.select(path)
         return session
 
-    async def hears(self, session: Session, look: Callable[[], object], what: str) -> None:
-        """Wait in IDLE for news, or ask for them where there is none."""
+    async def hears(self, session: Session, act: Awaitable[object], look: Callable[[], object], what: str) -> None:
+        """Do something, and wait in IDLE for the news of it, or ask for them where there is none."""
         waits = "IDLE" in session.capabilities
         if waits:
             await session.idle_start()
+        await act
         end = self._reactor.seconds() + _PATIENCE
+        renewal = self._reactor.seconds() + _RENEWED if "idle" in self.site.errs else end
         while not look():
             if self._reactor.seconds() > end:
                 raise AssertionError(f"{what} not within {_PATIENCE:g} s: {self.heard(session)}")
             if not waits:
                 await session.noop()
+            elif self._reactor.seconds() > renewal:
+                await session.idle_stop()
+                await session.idle_start()
+                renewal += _RENEWED
             await deferLater(self._reactor, 0.02)
         await session.idle_stop()
