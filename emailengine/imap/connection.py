@@ -4,7 +4,8 @@
 a command brings and parses it when the command ends, drops long lines, and believes what was said before TLS.
 
 Each response is parsed once and offered to the commands that run; what none of them takes is news. A read that brings
-more than a few milliseconds of work is cut: the rest waits in order, the transport is paused, and the reactor runs.
+more than a few milliseconds of work is cut: the rest waits in order, the transport is paused, and the reactor runs. So
+it is when a consumer asks for a pause. Octets wait as they came, so what a few of them inflate to takes no room.
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ from emailengine.errors import ConnectionLost, EmailEngineError, InvalidInput, P
 from emailengine.imap.commands.auth import StartTls
 from emailengine.imap.commands.command import Command, farewell
 from emailengine.imap.commands.idle import DONE, Idle
+from emailengine.imap.compress import Compress, Deflate, Inflate, deflated
 from emailengine.imap.feeding import Feeding
+from emailengine.imap.wirelog import Lines, WireLog
 from emailengine.net.tls import translate
 from emailengine.wire.errors import TheyBrokeProtocol, WeMisusedProtocol
 from emailengine.wire.imap.responses import Continuation, Fetch, Response, Status, Tagged, parse
-from emailengine.wire.imap.splitter import Splitter
+from emailengine.wire.imap.splitter import Sink, Splitter
 from emailengine.wire.imap.tokens import Piece
 from emailengine.wire.imap.write import LiteralMode, render
 
@@ -53,6 +56,10 @@ _LOOK_AFTER: Final = 16
 """Responses between two looks at the clock."""
 _AT_ONCE: Final = 65_536
 """Octets of a command that are handed to the transport in one piece."""
+_PARTING: Final = 5.0
+"""Seconds that a server has to close the connection after its BYE."""
+_LAST: Final = 1 << 20
+"""Octets that are still inflated when the connection is gone already."""
 
 
 @define(eq=False)
@@ -67,26 +74,49 @@ class _Job:
     fault: TheyBrokeProtocol | None = None
 
 
+class _While:
+    """A sink, as long as somebody waits for the command it is of."""
+
+    __slots__ = ("_job", "_sink")
+
+    def __init__(self, job: _Job, sink: Sink) -> None:
+        self._job = job
+        self._sink = sink
+
+    def __call__(self, octets: bytes) -> None:
+        if self._job.wanted:
+            self._sink(octets)
+
+
 class Connection(IMAP4Client):
     """
     A connection to an IMAP server.
 
-    `news` is called with every response that no command takes, at the moment it is read.
+    `news` is called with every response that no command takes, at the moment it is read; `wire_log` is told every line.
     """
 
     timeout = 0  # deadlines are with those who wait
 
-    def __init__(self, clock: IReactorTime, host: str, news: Callable[[Response], None]) -> None:
+    def __init__(
+        self, clock: IReactorTime, host: str, news: Callable[[Response], None], *, wire_log: WireLog | None = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no types here
         self._clock = clock
         self._host = host
         self._news = news
+        self._lines = None if wire_log is None else Lines(wire_log)
+        self._arrived: deque[bytes] = deque()
+        self._inflate: Inflate | None = None
         self._splitter = Splitter()
+        self._splitter.expect_sink(self._choose)
         self._inbox: deque[list[Piece]] = deque()
         self._paused: IDelayedCall | None = None
+        self._held = False
         self._queue: deque[_Job] = deque()
         self._running: list[_Job] = []
         self._feeding: Feeding | None = None
+        self._asked = False
+        self._line_by_line = False
         self._tags = 0
         self._heard = clock.seconds()
         self._timer: IDelayedCall | None = None
@@ -94,6 +124,7 @@ class Connection(IMAP4Client):
         self._securing: IOpenSSLClientConnectionCreator | None = None
         self._farewell: Status | None = None
         self._closed = False
+        self._last = _LAST
         self._leaving: list[Deferred[None]] = []
         self.silence = SILENCE
         """Seconds without an octet, while a command runs, after which the connection is given up."""
@@ -112,17 +143,14 @@ class Connection(IMAP4Client):
         self.transport: ITCPTransport
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
+        self._tell(f"connected to {self._host}")
 
     def dataReceived(self, data: bytes) -> None:
         if self.ended is not None:
             return
         self._heard = self._clock.seconds()
-        try:
-            self._inbox.extend(self._splitter.feed(data))
-        except TheyBrokeProtocol as fault:
-            self._break(fault)
-            return
-        if self._paused is None:
+        self._arrived.append(data)
+        if self._paused is None and not self._held:
             self._read(self._heard + _TURN)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -130,8 +158,8 @@ class Connection(IMAP4Client):
         if self._paused is not None:
             self._paused.cancel()
             self._paused = None
-        if self.ended is None:
-            self._read(float("inf"))
+        self._held = False
+        self._read(float("inf"))
         self._over(self._translated(reason))
         leaving, self._leaving = self._leaving, []
         for one in leaving:
@@ -178,6 +206,34 @@ class Connection(IMAP4Client):
         self._securing = creator
         return self.run(StartTls())
 
+    def compress(self) -> Deferred[None]:
+        """Say COMPRESS DEFLATE; from its OK on both directions are compressed. ServerRefused if it is not wanted."""
+        return self.run(Compress())
+
+    def pause(self) -> None:
+        """
+        Read nothing further until `resume`. What is being read now goes on for some kilobytes at most.
+
+        Nothing is lost, and silence does not count. Paused once more it is still paused once.
+        """
+        if self._held or self._closed or self.ended is not None:
+            return
+        self._held = True
+        self.transport.pauseProducing()  # type: ignore[attr-defined]  # of every TCP transport
+
+    def resume(self) -> None:
+        """Read on."""
+        if not self._held:
+            return
+        self._held = False
+        self._heard = self._clock.seconds()
+        if self._paused is not None or self.ended is not None:
+            return
+        if self._inbox or self._arrived:  # never from within the caller
+            self._paused = self._clock.callLater(0, self._read_on)
+        else:
+            self.transport.resumeProducing()  # type: ignore[attr-defined]  # of every TCP transport
+
     def end_idle(self) -> None:
         """Say DONE if IDLE runs, as soon as the server has let it begin."""
         for job in self._running:
@@ -185,7 +241,7 @@ class Connection(IMAP4Client):
                 job.command.ending = True
                 if job.command.resting:
                     job.command.resting = False
-                    self._say([DONE + b"\r\n"])
+                    self._answer(job, DONE)
                 self._watch()
 
     def check(self) -> None:
@@ -220,8 +276,11 @@ class Connection(IMAP4Client):
             self._tags += 1
             job.tag = b"%d" % self._tags
             job.bursts.extend(render(job.tag, job.pieces, self.literals))
+            if self._lines is not None:
+                self._lines.said(job.tag, job.command, job.pieces)
             job.pieces = ()
             self._running.append(job)
+            self._line_by_line = job.command.alone_on_its_line
             job.command.sent()
             self._say(job.bursts.popleft())
             self._watch()
@@ -231,17 +290,27 @@ class Connection(IMAP4Client):
 
     def _say(self, chunks: Sequence[bytes]) -> None:
         self._heard = self._clock.seconds()
+        compressed = self._inflate is not None
         if sum(map(len, chunks)) <= _AT_ONCE:
-            self.transport.write(b"".join(chunks))
+            octets = b"".join(chunks)
+            self.transport.write(deflated(octets) if compressed else octets)
             return
-        self._feeding = Feeding(self.transport, chunks, _AT_ONCE, self._fed)
+        self._feeding = Feeding(self.transport, chunks, _AT_ONCE, self._fed, Deflate() if compressed else None)
         self._feeding.start()
+
+    def _answer(self, job: _Job, answer: bytes) -> None:
+        if self._lines is not None:
+            self._lines.answered(job.command, answer)
+        self._say([answer + b"\r\n"])
 
     def _fed(self, over: bool) -> None:
         """The transport took something of a long command."""
         self._heard = self._clock.seconds()
         if over:
             self._feeding = None
+            if self._asked:
+                self._asked = False
+                self._go_on(b"")
             self._push()
 
     # What is heard
@@ -249,34 +318,74 @@ class Connection(IMAP4Client):
     def _read(self, until: float) -> None:
         inbox = self._inbox
         n = 0
-        while inbox:
-            pieces = inbox.popleft()
-            try:
-                response = parse(pieces, utf8=self.utf8)
-            except TheyBrokeProtocol as fault:
-                self._note(fault)
-            else:
-                self._hear(response)
-            if self.ended is not None:
-                inbox.clear()
+        while self.ended is None and not self._held:
+            if inbox:
+                pieces = inbox.popleft()
+                if self._lines is not None:
+                    self._lines.heard(pieces, secret=any(job.command.secret for job in self._running))
+                try:
+                    response = parse(pieces, utf8=self.utf8)
+                except TheyBrokeProtocol as fault:
+                    self._note(fault)
+                else:
+                    self._hear(response)
+                n += 1
+                if n % _LOOK_AFTER:
+                    continue
+            elif not self._split():
                 return
-            n += 1
-            if n % _LOOK_AFTER == 0 and inbox and self._clock.seconds() >= until:
+            if self._clock.seconds() >= until and (inbox or self._arrived):
                 self.transport.pauseProducing()  # type: ignore[attr-defined]  # of every TCP transport
                 self._paused = self._clock.callLater(0, self._read_on)
                 return
-        if self._splitter.broken is not None:
-            self._break(self._splitter.broken)
 
     def _read_on(self) -> None:
         self._paused = None
         self._read(self._clock.seconds() + _TURN)
-        if self._paused is None and not self._closed and self.ended is None:
+        if self._paused is None and not self._held and not self._closed and self.ended is None:
             self.transport.resumeProducing()  # type: ignore[attr-defined]  # of every TCP transport
+
+    def _split(self) -> bool:
+        """Split some of what has arrived into responses; False if there is nothing, or the end of it all."""
+        arrived = self._arrived
+        try:
+            if self._splitter.broken is not None:
+                raise self._splitter.broken
+            if not arrived:
+                return False
+            data = arrived.popleft()
+            if self._inflate is not None:
+                data, rest = self._inflate.portion(data)
+                if rest is not None:
+                    arrived.appendleft(rest)
+                if self._closed:
+                    self._last -= len(data)
+                    if self._last < 0:
+                        return False
+            elif self._line_by_line:
+                lines = data.splitlines(keepends=True)
+                data = lines[0] if lines else data
+                arrived.extendleft(reversed(lines[1:]))
+            self._inbox.extend(self._splitter.feed(data))
+        except TheyBrokeProtocol as fault:
+            self._break(fault)
+            return False
+        return True
+
+    def _choose(self, pieces: Sequence[Piece], size: int) -> Sink | None:
+        """Where a literal goes that begins now."""
+        for job in self._running:
+            sink = job.command.sink(pieces, size)
+            if sink is not None:
+                return _While(job, sink)
+        return None
 
     def _hear(self, response: Response) -> None:
         kind = type(response)
         if kind is not Fetch:
+            if not self._greeting.called and kind is not Status:
+                self._break(TheyBrokeProtocol("the greeting is missing"))
+                return
             if isinstance(response, Tagged):
                 self._finish(response)
                 return
@@ -285,7 +394,7 @@ class Connection(IMAP4Client):
                 return
             if isinstance(response, Status):
                 if response.status == "BYE":
-                    self._farewell = response
+                    self._part(response)
                 if not self._greeting.called:
                     self._greeting.callback(response)
                     return
@@ -295,6 +404,9 @@ class Connection(IMAP4Client):
         self._news(response)
 
     def _go_on(self, challenge: bytes) -> None:
+        if self._feeding is not None:  # it is eager: the transport has not told us yet that all of it is gone
+            self._asked = True
+            return
         for job in self._running:
             if job.bursts:
                 self._say(job.bursts.popleft())
@@ -302,9 +414,9 @@ class Connection(IMAP4Client):
         for job in self._running:
             said = job.command.answer(challenge)
             if said is not None:
-                self._say([said + b"\r\n"])
+                self._answer(job, said)
             elif isinstance(job.command, Idle) and job.command.resting:
-                self._unwatch()
+                self._rest()
             return
 
     def _finish(self, final: Tagged) -> None:
@@ -314,10 +426,15 @@ class Connection(IMAP4Client):
             return
         self._running.remove(job)
         job.bursts.clear()
+        self._line_by_line = False
         if not self._running:
-            self._unwatch()
-        if isinstance(job.command, StartTls) and final.status == "OK" and not self._start_tls(job):
-            return
+            self._rest()
+        if final.status == "OK":
+            if isinstance(job.command, StartTls) and not self._start_tls(job):
+                return
+            if isinstance(job.command, Compress):
+                self._inflate = Inflate()
+                self._tell("DEFLATE started")
         if job.wanted:
             job.wanted = False
             self._resolve(job, final)
@@ -333,18 +450,19 @@ class Connection(IMAP4Client):
         else:
             try:
                 value = job.command.result(final)
-            except EmailEngineError as error:
+            except Exception as error:  # noqa: BLE001 - whoever waits shall hear of it
                 job.done.errback(error)
             else:
                 job.done.callback(value)
 
     def _start_tls(self, job: _Job) -> bool:
-        if self._inbox or self._splitter.pending or self._securing is None:
+        if self._arrived or self._inbox or self._splitter.pending or self._securing is None:
             self._running.append(job)
             self._end(TlsFailed("The mail server sent more after its answer to STARTTLS", transient=False))
             return False
         ITLSTransport(self.transport).startTLS(self._securing)
         self._securing = None
+        self._tell("TLS started")
         return True
 
     def _note(self, fault: TheyBrokeProtocol) -> None:
@@ -362,6 +480,18 @@ class Connection(IMAP4Client):
         if self._timer is None:
             self._timer = self._clock.callLater(self.silence, self._look)
 
+    def _part(self, said: Status) -> None:
+        """The server says that it closes the connection; some then do not."""
+        self._farewell = said
+        self.silence = min(self.silence, _PARTING)
+        self._unwatch()
+        self._watch()
+
+    def _rest(self) -> None:
+        """Nothing is waited for but news: silence is normal."""
+        if self._farewell is None:
+            self._unwatch()
+
     def _unwatch(self) -> None:
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
@@ -369,8 +499,12 @@ class Connection(IMAP4Client):
 
     def _look(self) -> None:
         self._timer = None
+        if self._held:
+            self._heard = self._clock.seconds()
         left = self.silence - (self._clock.seconds() - self._heard)
-        if left <= 0:
+        if left <= 0 and self._farewell is not None:
+            self._end(farewell(self._farewell, f"{self._host} ended the session"))
+        elif left <= 0:
             self._end(ConnectionLost(f"{self._host} has not answered for {self.silence:g} seconds"))
         else:
             self._timer = self._clock.callLater(left, self._look)
@@ -387,8 +521,11 @@ class Connection(IMAP4Client):
         if self.ended is not None:
             return
         self.ended = error
+        self._tell(error.message)
         self._unwatch()
         self._inbox.clear()
+        self._arrived.clear()
+        self._inflate = None
         feeding, self._feeding = self._feeding, None
         if feeding is not None:
             feeding.stop()
@@ -405,6 +542,10 @@ class Connection(IMAP4Client):
                 job.done.errback(self._again())
         if lost is not None:
             lost()
+
+    def _tell(self, event: str) -> None:
+        if self._lines is not None:
+            self._lines.event(event)
 
     def _again(self) -> EmailEngineError:
         """Why it is over, as an exception of its own: each is raised in another place."""

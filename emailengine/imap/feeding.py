@@ -11,12 +11,20 @@ from zope.interface import implementer
 
 @implementer(IPullProducer)
 class Feeding:
-    """`told` hears of each slice that was handed over, and with True of the end."""
+    """`told` hears of each slice that was handed over, and with True of the end. `packed` is what goes out for one."""
 
-    def __init__(self, transport: Any, chunks: Sequence[bytes], size: int, told: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        transport: Any,
+        chunks: Sequence[bytes],
+        size: int,
+        told: Callable[[bool], None],
+        packed: Callable[[bytes], bytes] | None = None,
+    ) -> None:
         self._transport = transport
         self._slices = _slices(chunks, size)
         self._told = told
+        self._packed = packed
         self._over = False
 
     def start(self) -> None:
@@ -26,7 +34,7 @@ class Feeding:
         if self._over:
             return
         for octets in self._slices:
-            self._transport.write(octets)
+            self._transport.write(octets if self._packed is None else self._packed(octets))
             self._told(False)
             return
         self.stop()

@@ -58,6 +58,7 @@ class Capabilities(Command[frozenset[str]]):
 class StartTls(Plain):
     __slots__ = ()
     word = "STARTTLS"
+    alone_on_its_line = True
 
     def line(self) -> Sequence[Piece]:
         return [b"STARTTLS"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from emailengine.errors import ConnectionLost, EmailEngineError, ServerRefused
@@ -24,8 +24,12 @@ class Command(Generic[T]):
     __slots__ = ()
 
     word: ClassVar[str]
-    """Names it in errors."""
+    """Names it in errors. It starts the line of a secret command."""
     together: ClassVar[bool] = False
+    secret: ClassVar[bool] = False
+    """Whether what follows the word, and every answer to a `+`, stays out of the protocol log."""
+    alone_on_its_line: ClassVar[bool] = False
+    """Whether the octets that follow the end of the command are of another kind: TLS, or compressed."""
 
     def line(self) -> Sequence[Piece]:
         """The text to send. Raises WeMisusedProtocol for a value that cannot be said."""
@@ -36,6 +40,15 @@ class Command(Generic[T]):
 
     def answer(self, challenge: bytes) -> bytes | None:
         """What to send for a `+` that asks for no literal; None for nothing."""
+        return None
+
+    def sink(self, pieces: Sequence[Piece], size: int) -> Callable[[bytes], None] | None:
+        """
+        Where a literal of `size` octets shall go as it arrives; None to keep it for the response.
+
+        Asked for each literal that begins while the command runs, with the response as far as it has come. Neither this
+        nor what it returns may raise. Once the command is cancelled nothing goes there any more.
+        """
         return None
 
     def take(self, response: Response) -> bool:
