@@ -54,6 +54,7 @@ class Opening:
                 news=news,
                 client_id=self.client_id(),
                 silence=self.silence,
+                wire_log=wire_log,
             )
         except EmailEngineError as error:
             if wire_log is not None:
