@@ -67,10 +67,9 @@ async def open_connection(
 ) -> Opened:
     """Raises as `session.open_session`. No connection is left behind when it does."""
     deadline = Deadline.after(clock, timeout)
-    logged = {} if wire_log is None else {"wire_log": wire_log}
     ears = _Alerts(target.host, news)
     connection = await dialer.connect(
-        partial(Connection, clock, target.host, ears.hear, **logged),
+        partial(Connection, clock, target.host, ears.hear, wire_log=wire_log),
         target.host,
         target.port,
         tls=target.tls if target.secure else None,
@@ -202,6 +201,8 @@ async def _equip(
         for one in (introduction, enabling, asked):
             if one is not None:
                 one.addErrback(lambda _: None)
+    if target.compress and "COMPRESS=DEFLATE" in offered:
+        await unless_refused(connection, connection.compress())
     opened.capabilities = shared(offered)
     return opened
 

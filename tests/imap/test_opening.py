@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import zlib
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost as TwistedLost
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
@@ -339,6 +341,25 @@ class EquippingTests(SynchronousTestCase):
             (opening.peer.heard(), session.enabled, session.capabilities), ("", frozenset(), {"IMAP4REV1"})
         )
         self.assertFalse(opening.peer.connection.utf8)
+
+    def test_compressed(self) -> None:
+        """DEFLATE is asked for last and alone; what follows its OK is compressed, a refusal is borne, and none is asked."""
+        opening = self.preauth("IMAP4rev1 ENABLE CONDSTORE COMPRESS=DEFLATE")
+        opening.peer.answer(("ENABLE CONDSTORE", ". OK"), ("COMPRESS DEFLATE", ". OK now"))
+        session = self.successResultOf(opening.session)
+        asked = Deferred.fromCoroutine(session.noop())
+        self.assertEqual(zlib.decompressobj(-15).decompress(opening.peer.value()), b"3 NOOP\r\n")
+        squeezed = zlib.compressobj(wbits=-15)
+        opening.peer.connection.dataReceived(squeezed.compress(b"3 OK\r\n") + squeezed.flush(zlib.Z_SYNC_FLUSH))
+        self.successResultOf(asked)
+        opening = self.preauth("IMAP4rev1 COMPRESS=DEFLATE")
+        opening.peer.answer(("COMPRESS DEFLATE", ". NO [COMPRESSIONACTIVE] TLS does it"))
+        asked = Deferred.fromCoroutine(self.successResultOf(opening.session).noop())
+        opening.peer.answer(("NOOP", ". OK"))
+        self.successResultOf(asked)
+        opening = self.preauth("IMAP4rev1 COMPRESS=DEFLATE", target=attrs.evolve(TARGET, compress=False))
+        self.assertTrue(self.successResultOf(opening.session).alive)
+        self.assertEqual(opening.peer.heard(), "")
 
     def test_introduced_before(self) -> None:
         """Where ID is offered before login it goes first, its refusal is borne, and it is asked again if little came."""
