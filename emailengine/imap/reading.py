@@ -55,6 +55,7 @@ class Reading:
             count = await self._connection.run(command)
         finally:
             command.stop()
+            self._connection.resume()
         if command.failed is not None:
             raise command.failed
         return count

@@ -378,10 +378,17 @@ class Session:
         """
         Give all octets of a part to `write` as they arrive; how many those were. The message stays unread.
 
-        Whoever cannot keep up calls `pause` and `resume`. Cancelled, nothing further is written. Raises
-        MessageNotFound, and what `write` raises.
+        Who cannot keep up calls `pause` and `resume`. Cancelled, nothing further is written, and what still comes is
+        thrown away. Raises MessageNotFound, and what `write` raises.
         """
         return await self._reading.stream(uid, section, write)
+
+    def pause(self) -> None:
+        """Read nothing until `resume`, which the end of `stream_part` is as well. Waiting so is not silence."""
+        self._connection.pause()
+
+    def resume(self) -> None:
+        self._connection.resume()
 
     async def search(self, criterion: Sequence[Piece], *, within: UidSet | None = None, save: bool = False) -> UidSet:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 from twisted.internet.defer import CancelledError
@@ -177,3 +178,57 @@ class FetchTests(SessionCase):
         self.failureResultOf(result, CancelledError)
         self.peer.say('* 1 FETCH (UID 4 BODY[2] "x")', f"{tag} OK")
         self.assertEqual(heard, [])
+
+    def test_stream_as_it_arrives(self) -> None:
+        """Octets are handed on before the rest has come."""
+        heard: list[bytes] = []
+        result = self.start(self.session.stream_part(4, "2", heard.append))
+        tag = self.peer.heard().split()[0].encode()
+        receive = self.peer.connection.dataReceived
+        receive(b"* 1 FETCH (UID 4 BODY[2] {6}\r\nab")
+        self.assertEqual(b"".join(heard), b"ab")
+        self.assertNoResult(result)
+        receive(b"cd")
+        self.assertEqual(b"".join(heard), b"abcd")
+        receive(b"ef)\r\n%b OK done\r\n" % tag)
+        self.assertEqual((b"".join(heard), self.successResultOf(result)), (b"abcdef", 6))
+
+    def test_stream_of_many(self) -> None:
+        """A hundred megabytes leave nothing behind on their way."""
+        size, chunk = 100_000_000, bytes(50_000)
+        count = 0
+
+        def take(octets: bytes) -> None:
+            nonlocal count
+            count += len(octets)
+
+        result = self.start(self.session.stream_part(4, "2", take))
+        tag = self.peer.heard().split()[0].encode()
+        receive = self.peer.connection.dataReceived
+        receive(b"* 1 FETCH (UID 4 BODY[2] {%d}\r\n" % size)
+        tracemalloc.start()
+        try:
+            for _ in range(size // len(chunk)):
+                receive(chunk)
+            self.assertLess(tracemalloc.get_traced_memory()[1], 500_000)
+        finally:
+            tracemalloc.stop()
+        receive(b")\r\n%b OK done\r\n" % tag)
+        self.assertEqual((self.successResultOf(result), count), (size, size))
+
+    def test_stream_paused(self) -> None:
+        """Who cannot keep up pauses; who gives up while paused leaves a session that reads."""
+        result = self.start(self.session.stream_part(4, "2", lambda _: self.session.pause()))
+        tag = self.peer.heard().split()[0]
+        self.peer.connection.dataReceived(b"* 1 FETCH (UID 4 BODY[2] {6}\r\nab")
+        self.assertEqual(self.peer.producerState, "paused")
+        self.session.resume()
+        self.assertEqual(self.peer.producerState, "producing")
+        self.peer.connection.dataReceived(b"cd")
+        self.assertEqual(self.peer.producerState, "paused")
+        result.cancel()
+        self.failureResultOf(result, CancelledError)
+        self.assertEqual(self.peer.producerState, "producing")
+        self.peer.connection.dataReceived(b"ef)\r\n")
+        self.peer.say(f"{tag} OK")
+        self.ask(self.session.noop(), ("NOOP", ". OK"))
