@@ -74,14 +74,13 @@ class Finding:
         if any("DISPLAY" in one.upper() for one in keys) and "SORT=DISPLAY" not in self._offers:
             return None
 
-        # RFC 5256 3: here the charset is never left out
-        usual = "UTF-8" if search.needs_utf8(criterion) else "US-ASCII"
+        usual = "UTF-8" if self._connection.utf8 and search.needs_utf8(criterion) else "US-ASCII"
 
         def ask(text: Sequence[Piece], *, charset: str | None) -> Command[list[int]]:
             return SortUids(text, keys, charset=charset or usual)
 
         try:
-            return await self._asked(criterion, ask)
+            return await self._asked(criterion, ask, bare=False)
         except BadCharset:
             return None
 
@@ -90,8 +89,12 @@ class Finding:
         found = await self._asked(criterion, partial(SearchUids, returning=options))
         return await found.joined(Turns(self._clock))
 
-    async def _asked(self, criterion: Sequence[Piece], make: _Make[T]) -> T:
-        """What a command finds, its texts in UTF-8 or else in what the server prefers."""
+    async def _asked(self, criterion: Sequence[Piece], make: _Make[T], *, bare: bool = True) -> T:
+        """
+        What a command finds, its texts in UTF-8 or else in what the server prefers.
+
+        `bare` is whether the charset may be left out: not in SORT (RFC 5256 3).
+        """
         if self._connection.utf8 or not search.needs_utf8(criterion):
             return await self._connection.run(
                 make(criterion, charset=None)
@@ -101,6 +104,8 @@ class Finding:
         except ServerRefused as error:
             refusal = error
         for text, charset in _other_ways(criterion, refusal):
+            if charset is None and not bare:
+                continue
             try:
                 return await self._connection.run(make(text, charset=charset))
             except ServerRefused:

@@ -44,7 +44,7 @@ class Reading:
             try:
                 return Decoded(await self._octets("BINARY", uid, section, offset, size))
             except ServerRefused as error:  # RFC 3516 4.3: UNKNOWN-CTE, for one
-                if gone(error) or error.meaning.passes:
+                if error.meaning.passes:
                     raise
         return await self._octets("BODY", uid, section, offset, size)
 
@@ -53,6 +53,10 @@ class Reading:
         command = StreamPart(uid, section, write)
         try:
             count = await self._connection.run(command)
+        except ServerRefused as error:
+            if gone(error):
+                raise _not_there() from error
+            raise
         finally:
             command.stop()
             self._connection.resume()
@@ -62,9 +66,14 @@ class Reading:
 
     async def _octets(self, word: str, uid: int, section: str, offset: int, size: int) -> bytes:
         item = f"{word}.PEEK[{section}]<{offset}.{size}>"
-        rows = await self._connection.run(FetchUids(str(uid), UidSet.of([uid]), [item]))
+        try:
+            rows = await self._connection.run(FetchUids(str(uid), UidSet.of([uid]), [item]))
+        except ServerRefused as error:
+            if gone(error):
+                raise _not_there() from error
+            raise
         if not rows:
-            raise MessageNotFound("The message is not there any more")
+            raise _not_there()
         told = rows[0].sections
         # asked for one, it tells one: some name it as it was asked for, with PEEK
         data = told.get(f"{word}[{section.upper()}]") or next((told[one] for one in told if one.startswith(word)), None)
@@ -73,3 +82,7 @@ class Reading:
         if len(data) > size:  # a server that knows no parts of parts
             return data[offset : offset + size]
         return data
+
+
+def _not_there() -> MessageNotFound:
+    return MessageNotFound("The message is not there any more")

@@ -453,7 +453,8 @@ class Session:
         """
         limit = append_limit(self.capabilities)
         if limit is None and "APPENDLIMIT" in self.capabilities and len(data) > _ASK_LIMIT:
-            limit = (await self.status(path, ["APPENDLIMIT"])).get("APPENDLIMIT")
+            with suppress(ServerRefused):  # what is wrong with the folder is for APPEND to say
+                limit = (await self.status(path, ["APPENDLIMIT"])).get("APPENDLIMIT")
         if limit is not None and len(data) > limit:
             raise TooLarge(f"The message has {len(data)} octets, the mail server takes {limit}", code="TOOBIG")
         return await self._connection.run(

@@ -79,6 +79,11 @@ class ChangeTests(SessionCase):
         self.connect("IMAP4rev1 APPENDLIMIT")
         asked = ('STATUS "x" (APPENDLIMIT)', "* STATUS x (APPENDLIMIT 100)\n. OK")
         self.error(TooLarge, self.session.append("x", b"x" * 2_000_000, [], None), asked)
+        result = self.start(self.session.append("x", b"x" * 2_000_000, [], None))
+        self.peer.answer(
+            ('STATUS "x" (APPENDLIMIT)', ". NO there is none"), ('APPEND "x" {2000000}', ". NO [TRYCREATE] x")
+        )
+        self.assertEqual(self.failureResultOf(result, ServerRefused).value.code, "TRYCREATE")
 
 
 class MoveTests(SessionCase):

@@ -101,6 +101,11 @@ class FetchTests(SessionCase):
         """A message that is gone; flags of it alone are no answer."""
         work = self.session.fetch_part(4, "1", offset=0, size=5)
         self.error(MessageNotFound, work, ("UID FETCH 4 (BODY.PEEK[1]<0.5>)", "* 1 FETCH (UID 4 FLAGS ())\n. OK"))
+        refused = ". NO Some of the requested messages no longer exist"
+        work = self.session.fetch_part(4, "1", offset=0, size=5)
+        self.error(MessageNotFound, work, ("UID FETCH 4 (BODY.PEEK[1]<0.5>)", refused))
+        stream = self.session.stream_part(4, "1", print)
+        self.error(MessageNotFound, stream, ("UID FETCH 4 (UID BODY.PEEK[1])", refused))
 
     def test_offered(self) -> None:
         """Only items that the server knows are asked for; there is always one."""
