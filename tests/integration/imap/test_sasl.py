@@ -67,6 +67,9 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     extra = f"""
 auth_mechanisms = plain login scram-sha-256 xoauth2 oauthbearer
 auth_username_chars =
+protocol imap {{
+  mail_plugins = imap_zlib
+}}
 service anvil {{
   unix_listener anvil-auth-penalty {{
     mode = 0
@@ -203,6 +206,7 @@ class SaslTests(TestCase):
         ):
             session = await self.open(target, credentials)
             self.assertEqual(session.encrypted, target.secure)
+            self.assertIn("COMPRESS=DEFLATE", session.capabilities)
             self.assertLessEqual({"CONDSTORE", "QRESYNC"}, session.enabled)
             assert session.namespaces is not None
             self.assertEqual([(one.prefix, one.delimiter) for one in session.namespaces.personal], [("", "/")])
