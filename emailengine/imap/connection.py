@@ -3,9 +3,7 @@
 `IMAP4Client` is kept for its type, its TLS and its place in Twisted. Its wire layer is not used: it collects everything
 a command brings and parses it when the command ends, drops long lines, and believes what was said before TLS.
 
-Each response is parsed once and offered to the commands that run; what none of them takes is news. A read that brings
-more than a few milliseconds of work is cut: the rest waits in order, the transport is paused, and the reactor runs. So
-it is when a consumer asks for a pause. Octets wait as they came, so what a few of them inflate to takes no room.
+Each response is parsed once and offered to the commands that run; what none of them takes is news.
 """
 
 from __future__ import annotations
@@ -34,13 +32,14 @@ from emailengine.errors import ConnectionLost, EmailEngineError, InvalidInput, P
 from emailengine.imap.commands.auth import StartTls
 from emailengine.imap.commands.command import Command, farewell
 from emailengine.imap.commands.idle import DONE, Idle
-from emailengine.imap.compress import Compress, Deflate, Inflate, deflated
+from emailengine.imap.compress import Compress, Deflate, deflated
 from emailengine.imap.feeding import Feeding
+from emailengine.imap.intake import Intake
 from emailengine.imap.wirelog import Lines, WireLog
 from emailengine.net.tls import translate
 from emailengine.wire.errors import TheyBrokeProtocol, WeMisusedProtocol
 from emailengine.wire.imap.responses import Continuation, Fetch, Response, Status, Tagged, parse
-from emailengine.wire.imap.splitter import Sink, Splitter
+from emailengine.wire.imap.splitter import Sink
 from emailengine.wire.imap.tokens import Piece
 from emailengine.wire.imap.write import LiteralMode, render
 
@@ -50,16 +49,10 @@ T = TypeVar("T")
 SILENCE: Final = 60.0
 """Seconds without an octet, while a command runs, after which the connection is given up."""
 
-_TURN: Final = 0.004
-"""Seconds of reading before the reactor runs again."""
-_LOOK_AFTER: Final = 16
-"""Responses between two looks at the clock."""
 _AT_ONCE: Final = 65_536
 """Octets of a command that are handed to the transport in one piece."""
 _PARTING: Final = 5.0
 """Seconds that a server has to close the connection after its BYE."""
-_LAST: Final = 1 << 20
-"""Octets that are still inflated when the connection is gone already."""
 
 
 @define(eq=False)
@@ -105,18 +98,11 @@ class Connection(IMAP4Client):
         self._host = host
         self._news = news
         self._lines = None if wire_log is None else Lines(wire_log)
-        self._arrived: deque[bytes] = deque()
-        self._inflate: Inflate | None = None
-        self._splitter = Splitter()
-        self._splitter.expect_sink(self._choose)
-        self._inbox: deque[list[Piece]] = deque()
-        self._paused: IDelayedCall | None = None
-        self._held = False
+        self._intake = Intake(clock, self._read, self._break, self._choose)
         self._queue: deque[_Job] = deque()
         self._running: list[_Job] = []
         self._feeding: Feeding | None = None
         self._asked = False
-        self._line_by_line = False
         self._tags = 0
         self._heard = clock.seconds()
         self._timer: IDelayedCall | None = None
@@ -124,7 +110,6 @@ class Connection(IMAP4Client):
         self._securing: IOpenSSLClientConnectionCreator | None = None
         self._farewell: Status | None = None
         self._closed = False
-        self._last = _LAST
         self._leaving: list[Deferred[None]] = []
         self.silence = SILENCE
         """Seconds without an octet, while a command runs, after which the connection is given up."""
@@ -141,6 +126,7 @@ class Connection(IMAP4Client):
 
     def connectionMade(self) -> None:
         self.transport: ITCPTransport
+        self._intake.transport = self.transport
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
         self._tell(f"connected to {self._host}")
@@ -149,17 +135,11 @@ class Connection(IMAP4Client):
         if self.ended is not None:
             return
         self._heard = self._clock.seconds()
-        self._arrived.append(data)
-        if self._paused is None and not self._held:
-            self._read(self._heard + _TURN)
+        self._intake.take(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._closed = True
-        if self._paused is not None:
-            self._paused.cancel()
-            self._paused = None
-        self._held = False
-        self._read(float("inf"))
+        self._intake.end()
         self._over(self._translated(reason))
         leaving, self._leaving = self._leaving, []
         for one in leaving:
@@ -216,23 +196,12 @@ class Connection(IMAP4Client):
 
         Nothing is lost, and silence does not count. Paused once more it is still paused once.
         """
-        if self._held or self._closed or self.ended is not None:
-            return
-        self._held = True
-        self.transport.pauseProducing()  # type: ignore[attr-defined]  # of every TCP transport
+        self._intake.pause()
 
     def resume(self) -> None:
         """Read on."""
-        if not self._held:
-            return
-        self._held = False
         self._heard = self._clock.seconds()
-        if self._paused is not None or self.ended is not None:
-            return
-        if self._inbox or self._arrived:  # never from within the caller
-            self._paused = self._clock.callLater(0, self._read_on)
-        else:
-            self.transport.resumeProducing()  # type: ignore[attr-defined]  # of every TCP transport
+        self._intake.resume()
 
     def end_idle(self) -> None:
         """Say DONE if IDLE runs, as soon as the server has let it begin."""
@@ -280,7 +249,7 @@ class Connection(IMAP4Client):
                 self._lines.said(job.tag, job.command, job.pieces)
             job.pieces = ()
             self._running.append(job)
-            self._line_by_line = job.command.alone_on_its_line
+            self._intake.line_by_line = job.command.alone_on_its_line
             job.command.sent()
             self._say(job.bursts.popleft())
             self._watch()
@@ -290,7 +259,7 @@ class Connection(IMAP4Client):
 
     def _say(self, chunks: Sequence[bytes]) -> None:
         self._heard = self._clock.seconds()
-        compressed = self._inflate is not None
+        compressed = self._intake.compressed
         if sum(map(len, chunks)) <= _AT_ONCE:
             octets = b"".join(chunks)
             self.transport.write(deflated(octets) if compressed else octets)
@@ -315,62 +284,15 @@ class Connection(IMAP4Client):
 
     # What is heard
 
-    def _read(self, until: float) -> None:
-        inbox = self._inbox
-        n = 0
-        while self.ended is None and not self._held:
-            if inbox:
-                pieces = inbox.popleft()
-                if self._lines is not None:
-                    self._lines.heard(pieces, secret=any(job.command.secret for job in self._running))
-                try:
-                    response = parse(pieces, utf8=self.utf8)
-                except TheyBrokeProtocol as fault:
-                    self._note(fault)
-                else:
-                    self._hear(response)
-                n += 1
-                if n % _LOOK_AFTER:
-                    continue
-            elif not self._split():
-                return
-            if self._clock.seconds() >= until and (inbox or self._arrived):
-                self.transport.pauseProducing()  # type: ignore[attr-defined]  # of every TCP transport
-                self._paused = self._clock.callLater(0, self._read_on)
-                return
-
-    def _read_on(self) -> None:
-        self._paused = None
-        self._read(self._clock.seconds() + _TURN)
-        if self._paused is None and not self._held and not self._closed and self.ended is None:
-            self.transport.resumeProducing()  # type: ignore[attr-defined]  # of every TCP transport
-
-    def _split(self) -> bool:
-        """Split some of what has arrived into responses; False if there is nothing, or the end of it all."""
-        arrived = self._arrived
+    def _read(self, pieces: Sequence[Piece]) -> None:
+        if self._lines is not None:
+            self._lines.heard(pieces, secret=any(job.command.secret for job in self._running))
         try:
-            if self._splitter.broken is not None:
-                raise self._splitter.broken
-            if not arrived:
-                return False
-            data = arrived.popleft()
-            if self._inflate is not None:
-                data, rest = self._inflate.portion(data)
-                if rest is not None:
-                    arrived.appendleft(rest)
-                if self._closed:
-                    self._last -= len(data)
-                    if self._last < 0:
-                        return False
-            elif self._line_by_line:
-                lines = data.splitlines(keepends=True)
-                data = lines[0] if lines else data
-                arrived.extendleft(reversed(lines[1:]))
-            self._inbox.extend(self._splitter.feed(data))
+            response = parse(pieces, utf8=self.utf8)
         except TheyBrokeProtocol as fault:
-            self._break(fault)
-            return False
-        return True
+            self._note(fault)
+        else:
+            self._hear(response)
 
     def _choose(self, pieces: Sequence[Piece], size: int) -> Sink | None:
         """Where a literal goes that begins now."""
@@ -426,14 +348,14 @@ class Connection(IMAP4Client):
             return
         self._running.remove(job)
         job.bursts.clear()
-        self._line_by_line = False
+        self._intake.line_by_line = False
         if not self._running:
             self._rest()
         if final.status == "OK":
             if isinstance(job.command, StartTls) and not self._start_tls(job):
                 return
             if isinstance(job.command, Compress):
-                self._inflate = Inflate()
+                self._intake.inflate()
                 self._tell("DEFLATE started")
         if job.wanted:
             job.wanted = False
@@ -456,7 +378,7 @@ class Connection(IMAP4Client):
                 job.done.callback(value)
 
     def _start_tls(self, job: _Job) -> bool:
-        if self._arrived or self._inbox or self._splitter.pending or self._securing is None:
+        if self._intake.waiting or self._securing is None:
             self._running.append(job)
             self._end(TlsFailed("The mail server sent more after its answer to STARTTLS", transient=False))
             return False
@@ -499,7 +421,7 @@ class Connection(IMAP4Client):
 
     def _look(self) -> None:
         self._timer = None
-        if self._held:
+        if self._intake.held:
             self._heard = self._clock.seconds()
         left = self.silence - (self._clock.seconds() - self._heard)
         if left <= 0 and self._farewell is not None:
@@ -523,9 +445,7 @@ class Connection(IMAP4Client):
         self.ended = error
         self._tell(error.message)
         self._unwatch()
-        self._inbox.clear()
-        self._arrived.clear()
-        self._inflate = None
+        self._intake.close()
         feeding, self._feeding = self._feeding, None
         if feeding is not None:
             feeding.stop()
