@@ -16,7 +16,7 @@ from emailengine.wire.errors import TheyBrokeProtocol
 from emailengine.wire.imap.tokens import Piece
 
 PORTION: Final = 65_536
-"""Octets that are inflated at once; about a quarter of a millisecond."""
+"""Octets that are inflated at once; a fraction of a millisecond."""
 
 RATIO: Final = 100
 """How many times larger than its compressed form text may become. A real mailbox comes to 3 or 4."""

@@ -26,6 +26,14 @@ MODERN = (
 )
 
 
+class Ticking(Clock):
+    """A clock on which every look costs a millisecond."""
+
+    def seconds(self) -> float:
+        self.rightNow += 0.001
+        return super().seconds()
+
+
 @implementer(ITLSTransport)
 class Peer(StringTransport):  # type: ignore[misc]  # only what a connection uses of it
     """A transport that is a scripted server."""

@@ -21,15 +21,7 @@ from emailengine.imap.connection import SILENCE, Connection
 from emailengine.wire.imap.responses import Exists, Expunge, Fetch, Response
 from emailengine.wire.imap.uidset import UidSet
 from emailengine.wire.imap.write import LiteralMode
-from tests.imap.peer import Peer
-
-
-class _Ticking(Clock):
-    """A clock on which every look costs a millisecond."""
-
-    def seconds(self) -> float:
-        self.rightNow += 0.001
-        return super().seconds()
+from tests.imap.peer import Peer, Ticking
 
 
 def fetch(last: int = 100) -> FetchUids:
@@ -128,7 +120,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_slices(self) -> None:
         """A read with much work is cut: the transport pauses, the reactor runs, and the order is kept."""
-        self.clock = _Ticking()
+        self.clock = Ticking()
         self.connect()
         done = self.run_(fetch(500))
         self.peer.say(*[f"* {n} FETCH (UID {n} FLAGS ())" for n in range(1, 501)], "1 OK", "* 500 EXISTS")
@@ -143,7 +135,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_lost_in_a_slice(self) -> None:
         """What had arrived before the connection ended is heard."""
-        self.clock = _Ticking()
+        self.clock = Ticking()
         self.connect()
         done = self.run_(fetch(500))
         self.peer.say(*[f"* {n} FETCH (UID {n} FLAGS ())" for n in range(1, 501)], "1 OK")
