@@ -275,7 +275,7 @@ class Account(Service):
         try:
             await self._become("connecting")
             async with self._shared.connecting.of(self._host()):
-                session = await self._shared.open_session(self.settings, self._news)
+                session = await self._shared.open_session(self.settings, self._news, compress=False)
             self._session = session
             session.on_lost(self._woken.raise_)
             await self._become("syncing")
@@ -429,7 +429,7 @@ class Account(Service):
         return AccountUnavailable(text, code=code, extra={"state": self.state})
 
     async def _open_further(self) -> Session:
-        return await self._shared.open_session(self.settings, _ignore)
+        return await self._shared.open_session(self.settings, _ignore, compress=True)
 
     # states and events
 

@@ -33,7 +33,9 @@ class Opening:
     logs: ProtocolLogs
     silence: float = 60.0
 
-    async def __call__(self, settings: AccountSettings, news: Callable[[Response], None]) -> Session:
+    async def __call__(
+        self, settings: AccountSettings, news: Callable[[Response], None], /, *, compress: bool
+    ) -> Session:
         """A session, logged in. Raises as `imap.session.open_session`."""
         imap = settings.imap
         if imap is None or imap.auth is None:
@@ -49,6 +51,7 @@ class Opening:
                     ignore_certificates=self.ignore_certificates(),
                     proxy=self.proxy(),
                     local_address=self.source(settings.account),
+                    compress=compress,
                 ),
                 credentials=credentials(imap.auth),
                 news=news,
@@ -73,7 +76,12 @@ def connects_otherwise(before: AccountSettings, after: AccountSettings) -> bool:
 
 
 def imap_target(
-    settings: AccountSettings, *, ignore_certificates: bool, proxy: str | None = None, local_address: str | None = None
+    settings: AccountSettings,
+    *,
+    ignore_certificates: bool,
+    proxy: str | None = None,
+    local_address: str | None = None,
+    compress: bool = False,
 ) -> ImapTarget:
     """Where the account's mailbox is. `proxy` is for accounts that have none of their own."""
     imap = settings.imap
@@ -89,6 +97,7 @@ def imap_target(
         proxy=settings.proxy or proxy,
         local_address=local_address,
         rev2=not imap.disable_imap4rev2,
+        compress=compress,
     )
 
 

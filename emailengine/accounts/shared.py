@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
@@ -17,13 +18,22 @@ from emailengine.store.index import Index
 from emailengine.wire.imap.responses import Response
 
 
+class Opens(Protocol):
+    """What opens a session for an account."""
+
+    def __call__(
+        self, settings: AccountSettings, news: Callable[[Response], None], /, *, compress: bool
+    ) -> Awaitable[Session]:
+        """`compress`: whether what the server sends is worth a window of 32 KiB for as long as the session lives."""
+
+
 @define(eq=False)
 class Shared:
     """What all accounts use together."""
 
     clock: IReactorTime
     random: Callable[[], float]
-    open_session: Callable[[AccountSettings, Callable[[Response], None]], Awaitable[Session]]
+    open_session: Opens
     accounts: AccountStore
     folders: FolderStore
     index: Index

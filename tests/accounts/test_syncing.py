@@ -51,7 +51,7 @@ class SyncingCase(RedisCase):
         record = await self.accounts.get("a")
         assert record is not None
 
-        async def no_session(*_: Any) -> Any:
+        async def no_session(*_: Any, **__: Any) -> Any:
             raise AssertionError("nothing is dialled here")
 
         shared = Shared(
