@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from emailengine.imap.commands.command import Command
-from emailengine.wire.imap.tokens import Literal, Piece
+from emailengine.wire.imap.tokens import Literal, Piece, unescape
 
 LONGEST: Final = 1000
 """Characters of a line that are shown."""
@@ -109,7 +109,7 @@ def _shown(pieces: Sequence[Piece]) -> bytes:
 
 def _length(found: re.Match[bytes]) -> bytes:
     whole = found.end() < _LOOKED_AT
-    value = found[2] if found[2] is not None else found[3]
+    value = unescape(found[2]) if found[2] is not None else found[3]
     return found[1] + (b"{%d}" % len(value) if whole else b"{...}")
 
 
