@@ -35,19 +35,22 @@ class _Fetch(Command["list[Fetched]"]):
     `each`, where given, gets every value as it comes instead, and nothing is collected.
     """
 
-    __slots__ = ("_contents", "_each", "_flags", "_found", "_items")
+    __slots__ = ("_contents", "_each", "_flags", "_found", "_items", "_modseq")
 
     def __init__(self, items: Sequence[str], each: Callable[[Fetched], None] | None = None) -> None:
         self._items = items
         self._each = each
         upper = {one.upper() for one in items}
         self._flags = "FLAGS" in upper
+        self._modseq = "MODSEQ" in upper
         self._contents = not upper <= _MARKS
         self._found: dict[int, Fetched] = {}
 
     def _keep(self, number: int, told: Fetched) -> bool:
         """Keep what was told of a message; False if nobody asked for it: flags that changed meanwhile."""
-        if self._contents and not self._flags and not _has_contents(told):
+        # an item that is told as NIL leaves no trace: then the marks that nobody asked for tell news
+        unasked = told.flags is not None or (told.modseq is not None and not self._modseq)
+        if self._contents and not self._flags and unasked and not _has_contents(told):
             return False
         if self._each is not None:
             self._each(told)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from emailengine.errors import MessageNotFound
-from emailengine.imap.commands.fetch import FetchSequence, StreamPart
+from emailengine.imap.commands.fetch import FetchSequence, FetchUids, StreamPart
 from emailengine.wire.errors import WeMisusedProtocol
 from emailengine.wire.imap.responses import Tagged, parse
 from emailengine.wire.imap.splitter import Splitter
@@ -28,6 +28,16 @@ def stream(said: bytes, *, cut: int = 10_000, section: str = "1") -> tuple[Strea
         for pieces in splitter.feed(said[at : at + cut]):
             command.take(parse(pieces))
     return command, b"".join(heard)
+
+
+class RowTests(SynchronousTestCase):
+    def test_nil(self) -> None:
+        """A message of which there is nothing to tell is there; flags that changed meanwhile are not its answer."""
+        command = FetchUids("4", UidSet.of([4]), ["UID", "PREVIEW"])
+        self.assertTrue(command.take(parse([b"* 1 FETCH (UID 4 PREVIEW NIL)"])))
+        self.assertFalse(command.take(parse([b"* 1 FETCH (UID 4 FLAGS (\\Seen))"])))
+        self.assertFalse(command.take(parse([b"* 1 FETCH (UID 4 MODSEQ (7))"])))
+        self.assertEqual([row.uid for row in command.result(DONE)], [4])
 
 
 class StreamTests(SynchronousTestCase):
