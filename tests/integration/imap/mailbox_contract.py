@@ -143,15 +143,23 @@ class MailboxContract(TestCase):
         """A folder can have any name, and is found under it."""
         session = await place.open()
         paths = [place.path(one) for one in ODD_NAMES]
-        for n, path in enumerate(paths):
-            await session.create(path)
+        for n, path in enumerate(list(paths)):
+            try:
+                await session.create(path)
+            except ServerRefused:
+                if "names" not in place.site.errs:
+                    raise
+                paths.remove(path)
+                continue
             for k in range(n % 3):
                 await session.append(path, plain(k), [], None)
         listed = {one.entry.name for one in await session.list_folders()}
         self.assertLessEqual(set(paths), listed)
-        for n, path in enumerate(paths):
-            self.assertEqual(await session.status(path, ["MESSAGES"]), {"MESSAGES": n % 3}, path)
-            self.assertEqual((await session.select(path)).exists, n % 3, path)
+        for n, one in enumerate(ODD_NAMES):
+            path = place.path(one)
+            if path in paths:
+                self.assertEqual(await session.status(path, ["MESSAGES"]), {"MESSAGES": n % 3}, path)
+                self.assertEqual((await session.select(path)).exists, n % 3, path)
         await session.unselect()
         for path in paths:
             await session.rename(path, f"{path} é")
@@ -556,7 +564,8 @@ class MailboxContract(TestCase):
         identity = await session.mailbox_id(path)
         self.assertEqual(identity is not None, "OBJECTID" in session.capabilities)
         (row,) = await session.fetch(UidSet.of(uids), ["UID", "PREVIEW", "EMAILID", "X-GM-LABELS"])
-        self.assertEqual(row.preview, "the beginning" if "PREVIEW" in session.capabilities else None)
+        previews = (None,) if "PREVIEW" not in session.capabilities else ("the beginning", None)
+        self.assertIn(row.preview, previews)  # RFC 8970 3.1: a server may have none of a message
         self.assertEqual(row.email_id is not None, "OBJECTID" in session.capabilities)
         if "X-GM-EXT-1" in session.capabilities:
             await session.store_labels(UidSet.of(uids), "+", ["Work", "\\Important"])

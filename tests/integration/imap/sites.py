@@ -41,9 +41,11 @@ class Site:
     """Whether SEARCH understands UTF-8."""
 
     errs: frozenset[str] = frozenset()
-    """What it gets wrong, whatever is asked: `sizes` of parts count their headers, parts `end` with the line end that is
-    the boundary's, `numbers` in UID SEARCH are taken for UIDs, `idle` may tell of the second of two changes only when
-    it ends."""
+    """
+    What it does in its own way, whatever is asked: some `names` are refused, `sizes` of parts count their headers,
+    parts `end` with the line end that is the boundary's, `numbers` in UID SEARCH are taken for UIDs, `idle` may tell of
+    the second of two changes only when it ends.
+    """
 
     def variants(self) -> Iterable[tuple[str, frozenset[str]]]:
         """Names, and what is taken away: nothing, each extension with those that need it, all."""
