@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import email
-import email.utils
 import email.policy
+import email.utils
 from email.header import decode_header, make_header
 from email.utils import getaddresses
 
