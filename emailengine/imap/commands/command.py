@@ -46,8 +46,9 @@ class Command(Generic[T]):
         """
         Where a literal of `size` octets shall go as it arrives; None to keep it for the response.
 
-        Asked for each literal that begins while the command runs, with the response as far as it has come. Neither this
-        nor what it returns may raise. Once the command is cancelled nothing goes there any more.
+        Asked for each literal that begins before the command's end is read, with the response as far as it has come:
+        it may be one that nobody asked for. Neither this nor what it returns may raise. Once the command is cancelled
+        nothing goes there any more.
         """
         return None
 
