@@ -104,9 +104,10 @@ class Connection(IMAP4Client):
         self._feeding: Feeding | None = None
         self._asked = False
         self._tags = 0
-        self._heard = clock.seconds()
+        self._heard = self.heard_at = clock.seconds()
         self._timer: IDelayedCall | None = None
         self._greeting: Deferred[Status] = Deferred(lambda _: None)
+        self._greeted = False
         self._securing: IOpenSSLClientConnectionCreator | None = None
         self._farewell: Status | None = None
         self._closed = False
@@ -134,7 +135,7 @@ class Connection(IMAP4Client):
     def dataReceived(self, data: bytes) -> None:
         if self.ended is not None:
             return
-        self._heard = self._clock.seconds()
+        self._heard = self.heard_at = self._clock.seconds()
         self._intake.take(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -156,7 +157,7 @@ class Connection(IMAP4Client):
 
     def greeting(self) -> Deferred[Status]:
         """The server's greeting. To be asked for once."""
-        return self._greeting
+        return self._greeting if self._greeted or self.ended is None else fail(self._again())
 
     def run(self, command: Command[T]) -> Deferred[T]:
         """
@@ -305,7 +306,7 @@ class Connection(IMAP4Client):
     def _hear(self, response: Response) -> None:
         kind = type(response)
         if kind is not Fetch:
-            if not self._greeting.called and kind is not Status:
+            if not self._greeted and kind is not Status:
                 self._break(TheyBrokeProtocol("the greeting is missing"))
                 return
             if isinstance(response, Tagged):
@@ -317,8 +318,10 @@ class Connection(IMAP4Client):
             if isinstance(response, Status):
                 if response.status == "BYE":
                     self._part(response)
-                if not self._greeting.called:
-                    self._greeting.callback(response)
+                if not self._greeted:
+                    self._greeted = True
+                    if not self._greeting.called:  # else whoever waited has given up
+                        self._greeting.callback(response)
                     return
         for job in self._running:
             if job.command.take(response):
@@ -390,7 +393,7 @@ class Connection(IMAP4Client):
     def _note(self, fault: TheyBrokeProtocol) -> None:
         """A response that cannot be read fails the command that runs; the connection is still sound."""
         log.warn("{host} sent what cannot be read: {fault}", host=self._host, fault=fault.what)
-        if not self._greeting.called:
+        if not self._greeted:
             self._break(fault)
         for job in self._running:
             job.fault = job.fault or fault

@@ -13,12 +13,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from emailengine.errors import ConnectionLost, InvalidInput, ProtocolFault, ServerRefused
 from emailengine.imap.commands.append import Append
+from emailengine.imap.commands.auth import Capabilities, Identify, Namespaces
 from emailengine.imap.commands.fetch import FetchUids
 from emailengine.imap.commands.idle import Idle, Noop
 from emailengine.imap.commands.list import FolderStatus
 from emailengine.imap.commands.store import StoreFlags
 from emailengine.imap.connection import SILENCE, Connection
-from emailengine.wire.imap.responses import Exists, Expunge, Fetch, Response
+from emailengine.wire.imap.responses import Exists, Expunge, Fetch, Response, Tagged
 from emailengine.wire.imap.uidset import UidSet
 from emailengine.wire.imap.write import LiteralMode
 from tests.imap.peer import Peer, Ticking
@@ -217,6 +218,94 @@ class ConnectionTests(SynchronousTestCase):
         self.failureResultOf(done, ProtocolFault)
         self.assertTrue(self.peer.closed)
 
+    def test_no_greeting(self) -> None:
+        """Whoever does not begin with a greeting speaks something else, and is not waited for."""
+        for said in ("220 mail ESMTP", "+OK POP3 ready", "* CAPABILITY IMAP4rev1", "1 OK", "HTTP/1.1 400 Bad", "* x"):
+            connection = Connection(self.clock, "mail.example.com", self.news.append)
+            peer = Peer(connection)
+            peer.say(said)
+            self.failureResultOf(connection.greeting(), ProtocolFault)
+            self.assertTrue(peer.closed)
+        self.assertEqual(self.news, [])
+
+    def test_farewell(self) -> None:
+        """A server that says BYE and stays has a few seconds, also while nothing runs or IDLE does."""
+        for command in (None, Noop(), Idle()):
+            self.connect()
+            done = None if command is None else self.run_(command)
+            self.peer.say("+ go on", "* BYE [UNAVAILABLE] back soon")
+            self.clock.advance(5)
+            self.assertTrue(self.peer.closed)
+            error = self.connection.ended
+            assert isinstance(error, ConnectionLost)
+            self.assertEqual(error.code, "UNAVAILABLE")
+            self.assertIn("back soon", error.message)
+            if done is not None:
+                self.failureResultOf(done, ConnectionLost)
+
+    def test_unexpected_continuation(self) -> None:
+        """A `+` that nobody waits for is passed over, with text or bare."""
+        self.peer.say("+", "+ ")
+        done = self.run_(Noop())
+        self.peer.say("+", "+ what?", "1 OK")
+        self.successResultOf(done)
+        self.assertEqual(self.peer.heard(), "1 NOOP\r\n")
+
+    def test_together(self) -> None:
+        """Commands that went out together are answered in any order, and one that fails fails alone."""
+        commands = [self.run_(command) for command in (Capabilities(), Identify({}), Namespaces())]
+        self.assertEqual(self.peer.heard(), "1 CAPABILITY\r\n2 ID NIL\r\n3 NAMESPACE\r\n")
+        last = self.run_(Noop())
+        self.peer.say('* ID ("name" "x")', "3 NO not here", "* CAPABILITY A B", "2 OK", "1 OK")
+        self.assertEqual(self.successResultOf(commands[0]), frozenset("AB"))
+        self.assertEqual(self.successResultOf(commands[1]), {"name": "x"})
+        self.failureResultOf(commands[2], ServerRefused)
+        self.assertEqual(self.peer.heard(), "4 NOOP\r\n")
+        self.assertNoResult(last)
+
+    @given(st.integers(0, 200), st.booleans(), st.booleans())
+    def test_lost_anywhere(self, at: int, gave_up: bool, paused: bool) -> None:
+        """Whenever the connection ends, every command has exactly one result, and its waiters may ask for more."""
+        self.connect()
+        results: list[list[object]] = []
+
+        def run(command: Any, *, again: bool) -> None:
+            mine: list[object] = []
+            results.append(mine)
+            done: Deferred[Any] = self.connection.run(command)
+            done.addBoth(mine.append)
+            if again:
+                done.addBoth(lambda _: run(Noop(), again=False))
+
+        for command in (Capabilities(), Namespaces(), Idle(), Append("x", b"1234", [], None), fetch(), Noop()):
+            run(command, again=True)
+        said = (
+            b"* CAPABILITY A\r\n2 OK\r\n1 OK\r\n+ idling\r\n* 1 EXISTS\r\n3 OK\r\n+ go on\r\n"
+            b"4 NO\r\n* 1 FETCH (UID 1 FLAGS ())\r\n* 2 FETCH (UID 2 FLAGS {1}\r\nx)\r\n5 OK\r\n6 OK\r\n"
+        )
+        self.connection.dataReceived(said[: at // 2])
+        if paused:
+            self.connection.pause()
+        self.connection.dataReceived(said[at // 2 : at])
+        if gave_up:
+            self.connection.abort("enough")
+        else:
+            self.peer.lose()
+        self.assertEqual([len(one) for one in results], [1] * 12)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_faulty_command(self) -> None:
+        """A command that cannot make its value fails, instead of leaving its waiter alone."""
+
+        class Faulty(Noop):
+            def result(self, final: Tagged) -> None:
+                raise KeyError(final.text)
+
+        done = self.run_(Faulty())
+        self.peer.say("1 OK")
+        self.failureResultOf(done, KeyError)
+        self.assertIsNone(self.connection.ended)
+
     def test_old_ways(self) -> None:
         """The commands of Twisted's client are out of reach."""
         self.assertRaises(NotImplementedError, self.connection.noop)
@@ -315,6 +404,17 @@ class ConnectionTests(SynchronousTestCase):
         while self.peer.producer is not None:
             producer.resumeProducing()
         self.assertTrue(self.peer.value().endswith(b"x\r\n2 NOOP\r\n"))
+
+    def test_eager_continuation(self) -> None:
+        """A `+` that comes before the transport has told that the line is out is kept until then."""
+        done = self.run_(Append("x" * 70_000, b"message", [], None))
+        self.peer.say("+ go on")
+        while self.peer.producer is not None:
+            self.peer.say("+ go on")
+            self.peer.producer.resumeProducing()
+        self.assertTrue(self.peer.value().endswith(b"xxx {7}\r\nmessage\r\n"))
+        self.peer.say("1 OK")
+        self.successResultOf(done)
 
     def test_lost_while_sending(self) -> None:
         """A connection that ends while a message goes out fails its command."""
