@@ -12,13 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from emailengine.core.deadline import bounded
-from emailengine.errors import (
-    EmailEngineError,
-    MissingExtension,
-    ServerRefused,
-    TimedOut,
-    TooLarge,
-)
+from emailengine.errors import EmailEngineError, MissingExtension, ServerRefused, TimedOut, TooLarge
 from emailengine.imap.commands.append import Append
 from emailengine.imap.commands.auth import Logout
 from emailengine.imap.commands.copy import Moved as Moved
@@ -157,6 +151,11 @@ class Session:
     @property
     def alive(self) -> bool:
         return self._connection.ended is None
+
+    @property
+    def heard_at(self) -> float:
+        """When the server last sent anything, on the session's clock; at first, when the connection was made."""
+        return self._connection.heard_at
 
     def check(self) -> None:
         """Raise why the connection ended, if it did."""

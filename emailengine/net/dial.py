@@ -5,6 +5,7 @@ With a proxy the addresses are the proxy's, and the mail server's name goes to i
 
 from __future__ import annotations
 
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable
 from errno import EADDRNOTAVAIL, EAFNOSUPPORT, ENETUNREACH
@@ -22,6 +23,7 @@ from twisted.internet.interfaces import (
     IHostResolution,
     IProtocol,
     IResolutionReceiver,
+    ITCPTransport,
 )
 from twisted.internet.protocol import ClientFactory, Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
@@ -44,6 +46,8 @@ _READ: Final = 16_384
 Octets read at once. OpenSSL keeps a buffer of the largest read for as long as the connection lives, and Twisted's own
 64 KiB would double what a resting account costs; a record of TLS is no larger than this either.
 """
+_KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 4))
+"""Seconds of silence before the kernel asks, between two questions, and how many of them may go unanswered."""
 _STAGGER: Final = 0.3
 """Seconds that an address has for itself before the next is tried beside it (RFC 8305 5)."""
 
@@ -194,6 +198,7 @@ class _Attempt(ClientFactory):
     def _tell(self, protocol: Any) -> None:
         self._connector = None
         protocol.transport.bufferSize = _READ
+        _keep_alive(protocol.transport)
         if not self.made.called:
             self.made.callback(protocol)
 
@@ -201,6 +206,20 @@ class _Attempt(ClientFactory):
         made.errback(CancelledError())
         if self._connector is not None:
             self._connector.disconnect()
+
+
+def _keep_alive(transport: Any) -> None:
+    """Have the kernel ask whether the other side is still there, which resting connections would not notice."""
+    if not ITCPTransport.providedBy(transport):
+        return
+    made: Any = transport
+    if not made.connected:  # it may be over already
+        return
+    made.setTcpKeepAlive(True)
+    for name, value in _KEEP_ALIVE:
+        option = getattr(socket, name, None)  # not all systems have all of them
+        if option is not None:
+            made.getHandle().setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _attempt(reactor: Any, address: IAddress, factory: Factory, bind: tuple[str, int] | None) -> Deferred[IProtocol]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from typing import Any
 
@@ -77,3 +78,15 @@ class DialTests(TestCase):
         with self.assertRaises(ConnectFailed) as raised:
             await self.connect("both.example", port, "192.0.2.55")
         self.assertEqual(raised.exception.code, "EADDRNOTAVAIL")
+
+    async def test_keep_alive(self) -> None:
+        """The kernel asks after a minute whether the other side of a silent connection is still there."""
+        deadline = Deadline.after(clock, 5)
+        made = await self.dialer.connect(Protocol, "127.0.0.1", self.listen("127.0.0.1"), tls=None, deadline=deadline)
+        transport: Any = made.transport
+        try:
+            handle: socket.socket = transport.getHandle()
+            self.assertTrue(handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+            self.assertEqual(handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE), 60)
+        finally:
+            transport.abortConnection()
