@@ -21,6 +21,7 @@ from emailengine.accounts.further import Further
 from emailengine.accounts.lane import Lane, Loan
 from emailengine.accounts.ledger import Ledger
 from emailengine.accounts.login import connects_otherwise, watches_mail
+from emailengine.accounts.patience import patiently
 from emailengine.accounts.reconnect import STAYED, Outcome, Reconnect
 from emailengine.accounts.shared import Shared
 from emailengine.accounts.syncing import Syncing
@@ -125,6 +126,11 @@ class Account(Service):
     def connections(self) -> int:
         return (self._session is not None) + self._further.count
 
+    @property
+    def heard_at(self) -> float | None:
+        """When, by the clock, the mail server was last heard of; None without a connection."""
+        return None if self._session is None else self._session.heard_at
+
     async def ask(self, verb: Verb, deadline: Deadline, *, long: bool = False) -> Any:
         """
         Run a verb and answer its result.
@@ -132,7 +138,8 @@ class Account(Service):
         `long` work never takes the first session. Raises what the verb raises, `AccountUnavailable` when the account
         has no mailbox to ask, `Busy` when too many wait, `TimedOut` at the deadline.
         """
-        return await deadline.bound(self._ask(verb, long))
+        work = partial(self._ask, verb, long)
+        return await deadline.bound(patiently(self._shared.clock, work) if verb.repeatable else work())
 
     async def borrow(self, *, long: bool = True) -> Loan:
         """A session for a longer piece of work, to be given back. Raises as `ask`."""
@@ -255,22 +262,13 @@ class Account(Service):
                 continue
             delay = await self._one_life()
             if not self._again:
-                await self._wait(delay)
-
-    async def _wait(self, delay: float) -> None:
-        """Wait before the next dial, unless somebody cannot wait."""
-        timer = self._shared.clock.callLater(delay, self._prodded.raise_)
-        try:
-            await self._prodded.wait()
-        finally:
-            if timer.active():
-                timer.cancel()
+                await self._prodded.wait_for(self._shared.clock, delay)
 
     async def _one_life(self) -> float:
         """Connect, work until the connection ends, and say how long to wait before the next."""
         clock = self._shared.clock
         ready: float | None = None
-        outcome = Outcome.FAILED
+        outcome, wanted = Outcome.FAILED, 0.0
         self._listed.clear()
         try:
             await self._become("connecting")
@@ -296,6 +294,7 @@ class Account(Service):
         except (StoreUnavailable, StoreRefused, Outdated):
             raise
         except EmailEngineError as error:
+            wanted = getattr(error, "retry_after", None) or 0.0
             if ready is None:
                 await self._report("connectError", error)
             else:
@@ -315,7 +314,7 @@ class Account(Service):
             self._lane.fail_all(self._unavailable())
             self._listed.raise_()
         lived = 0.0 if ready is None else clock.seconds() - ready
-        return self._reconnect.next_delay(outcome, lived, self._shared.random)
+        return self._reconnect.next_delay(outcome, lived, self._shared.random, at_least=wanted)
 
     async def _work(self, session: Session, watch: Watch, syncing: Syncing) -> None:
         """The next piece of work, again and again, until the connection ends or is to be made anew."""

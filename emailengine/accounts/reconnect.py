@@ -40,16 +40,18 @@ class Reconnect:
         self._last = None
         self._times = 0
 
-    def next_delay(self, outcome: Outcome, lived: float, random: Callable[[], float]) -> float:
+    def next_delay(
+        self, outcome: Outcome, lived: float, random: Callable[[], float], *, at_least: float = 0.0
+    ) -> float:
         """
-        Seconds to wait before the next dial.
+        Seconds to wait before the next dial; `at_least` those that the server asked for.
 
         `lived` is how long the session was ready, in seconds. One that stayed is dialled again at once, with a random
         second so that all the accounts of a server that restarts do not come back in the same instant.
         """
         if outcome is Outcome.LOST and lived >= STAYED:
             self.reset()
-            return random()
+            return max(at_least, 0.0) + random()
         if outcome is not self._last:
             # a lost young session must not forgive a series of failures, nor the reverse
             self._times = 0 if outcome is Outcome.REFUSED or self._last is Outcome.REFUSED else self._times
@@ -57,4 +59,4 @@ class Reconnect:
         series = {Outcome.FAILED: _FAILED, Outcome.REFUSED: _REFUSED, Outcome.LOST: _LOST}[outcome]
         delay = series.delay(self._times, random)
         self._times += 1
-        return delay
+        return max(delay, at_least)

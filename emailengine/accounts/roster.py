@@ -265,6 +265,7 @@ class Roster(MultiService):
     def _live(self, account: str, record: AccountRecord) -> Live:
         actor = self._actors.get(account)
         error = actor.last_error if actor is not None else record.error
+        heard = actor.heard_at if actor is not None else None
         return Live(
             state=actor.state if actor is not None else "init",  # type: ignore[arg-type]  # one of STATES
             smtp_status=_read(record.smtp_status, SmtpStatus),
@@ -273,6 +274,7 @@ class Roster(MultiService):
             counters=record.counters,
             sync_time=record.sync_time,
             last_error=_read(error, LastError),
+            last_heard=None if heard is None else iso(wall() - max(0.0, self._shared.clock.seconds() - heard)),
         )
 
 

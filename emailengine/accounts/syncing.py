@@ -10,7 +10,8 @@ from emailengine.accounts.arriving import Arriving
 from emailengine.accounts.folders import Folder
 from emailengine.accounts.ledger import Ledger
 from emailengine.accounts.passes import Pass, Replaced
-from emailengine.errors import ServerRefused
+from emailengine.accounts.patience import stay_away
+from emailengine.errors import Meaning, ServerRefused
 from emailengine.imap.session import Selected, Session
 from emailengine.sync.plan import FlagLook, Look, Plan, Seen, plan
 
@@ -48,7 +49,7 @@ class Syncing:
         try:
             await self._slice(folder)
         except ServerRefused as refused:
-            self._set_aside(folder, refused.message)
+            self._set_aside(folder, refused)
         except Replaced:
             self._forget(folder)
 
@@ -126,11 +127,15 @@ class Syncing:
         folder.busy = False
         folder.dirty = folder.stale = True
 
-    def _set_aside(self, folder: Folder, reason: str) -> None:
+    def _set_aside(self, folder: Folder, refused: ServerRefused) -> None:
         self._forget(folder)
-        wait = min(ASIDE_CAP, ASIDE * 2**folder.failures)
+        passes, reason = refused.meaning.passes, refused.message
+        wait = stay_away(refused, folder.failures) if passes else min(ASIDE_CAP, ASIDE * 2**folder.failures)
         folder.failures = min(folder.failures + 1, 16)
-        folder.aside_until = self._shared.clock.seconds() + wait
+        folder.aside_until = until = self._shared.clock.seconds() + wait
+        if refused.meaning is Meaning.THROTTLED:  # whatever else is asked for meets the same
+            for one in self._account.folders.by_path.values():
+                one.aside_until = max(one.aside_until, until)
         log.warn(
             "{folder} cannot be synchronised, again in {wait} s: {reason}",
             account=self._account.id,

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from emailengine.accounts.folders import Folder
+from emailengine.accounts.oddities import Ask, watching
 from emailengine.accounts.syncing import THOROUGH
 from emailengine.core.flag import Flag
 from emailengine.core.tasks import together
@@ -28,8 +29,6 @@ from emailengine.accounts.shared import Shared
 log = Logger()
 
 SLACK = 120.0  # seconds that the mail server's clock may be behind ours
-IDLE_RENEWAL = 5 * 60.0  # RFC 2177 asks for 29 minutes; a connection that died in silence is to be noticed sooner
-POLL = 120.0  # seconds between two NOOPs where there is no IDLE
 IDLE_SHORT = 10.0  # seconds; a server that ends IDLE sooner by itself,
 IDLE_TIRED = 3  # so many times in a row,
 IDLE_PAUSE = 300.0  # is polled for a while,
@@ -46,6 +45,8 @@ class Watch:
         self._session = session
         self._shared = shared
         self._clock: IReactorTime = shared.clock
+        imap = account.settings.imap
+        self._way = watching((imap.host if imap is not None else None) or "", session.server)
         self._judged: Selected | None = None
         self._polling_until = float("-inf")
         self._short = 0
@@ -95,15 +96,22 @@ class Watch:
         wait = max(0.0, until - self._clock.seconds())
         if await self._idle(woken, wait):
             return
-        polling = POLL if self._clock.seconds() >= self._polling_until else IDLE_ENDED_POLL
-        timer = self._clock.callLater(min(wait, polling), woken.raise_)
+        ended = self._clock.seconds() < self._polling_until
+        await woken.wait_for(self._clock, min(wait, IDLE_ENDED_POLL if ended else self._way.poll))
+        await self._ask(main)
+
+    async def _ask(self, main: Folder | None) -> None:
+        """Ask for news of the folder that is rested in, in the way in which this server tells them."""
+        way = self._way.ask
+        if main is not None and way is Ask.STATUS:
+            await self._look_at(main, None, self._status_items())
+            return
         try:
-            await woken.wait()
-        finally:
-            if timer.active():
-                timer.cancel()
-        try:
-            await self._session.noop()
+            if main is not None and way is Ask.SELECT and main.aside_until <= self._clock.seconds():
+                await self._session.select(main.path)
+                await self._settle(main)
+            else:
+                await self._session.noop()
         except ServerRefused:
             if main is not None:
                 main.dirty = main.stale = True  # a server that knows no NOOP is asked by SELECT
@@ -111,19 +119,16 @@ class Watch:
     async def _idle(self, woken: Flag, wait: float) -> bool:
         """Rest in IDLE; False where that is not possible, or the server has just ended it by itself."""
         session, began = self._session, self._clock.seconds()
-        if "IDLE" not in session.capabilities or session.selected is None or began < self._polling_until:
+        offered = self._way.idle and "IDLE" in session.capabilities
+        if not offered or session.selected is None or began < self._polling_until:
             return False
-        timer = self._clock.callLater(min(wait, IDLE_RENEWAL), woken.raise_)
         try:
             if not woken.raised:
                 await session.idle_start(woken.raise_)
-            await woken.wait()
+            await woken.wait_for(self._clock, min(wait, self._way.renewal))
         except ServerRefused:
             self._polling_until = float("inf")
             return False
-        finally:
-            if timer.active():
-                timer.cancel()
         ended = not session.idling
         await session.idle_stop()
         self._short = self._short + 1 if ended and self._clock.seconds() - began < IDLE_SHORT else 0

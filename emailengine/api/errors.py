@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 from attrs import frozen
 
-from emailengine.errors import Busy, EmailEngineError
+from emailengine.errors import Busy, EmailEngineError, MailServerError
 from emailengine.model.codec import encode
 
 Header = tuple[bytes, bytes]
@@ -64,8 +65,9 @@ def refusal(error: BaseException | None, challenges: Sequence[bytes] = ()) -> Re
         if error.code is not None:
             members["code"] = error.code
         members |= error.extra
-    if isinstance(error, Busy):
-        headers.append((b"retry-after", b"%d" % error.retry_after))
+    wait = error.retry_after if isinstance(error, Busy | MailServerError) else None
+    if wait is not None:
+        headers.append((b"retry-after", b"%d" % ceil(wait)))
     if isinstance(error, TooManyRequests):
         headers += [(b"x-ratelimit-limit", b"%d" % error.limit), (b"x-ratelimit-reset", b"%d" % error.reset)]
     return Refusal(error.status, tuple(headers), encode(members))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 
 class Flag:
@@ -41,6 +42,15 @@ class Flag:
         waiter: Deferred[None] = Deferred(self._forget)
         self._waiting.append(waiter)
         await waiter
+
+    async def wait_for(self, clock: IReactorTime, seconds: float) -> None:
+        """As `wait`, but raise the flag ourselves after so many seconds."""
+        timer = clock.callLater(seconds, self.raise_)
+        try:
+            await self.wait()
+        finally:
+            if timer.active():
+                timer.cancel()
 
     def _forget(self, waiter: Deferred[None]) -> None:
         if waiter in self._waiting:

@@ -123,10 +123,14 @@ class Live(Answer, kw_only=True):
     sync_time: str | None = None
     last_error: LastError | None = None
     quota: Quota | bool | None = None
+    last_heard: str | None = None
 
 
 class AccountDetail(Answer, kw_only=True):
-    """One account, with its secrets masked. `quota` is false where the server does not tell."""
+    """
+    One account, with its secrets masked. `quota` is false where the server does not tell. `lastHeard` is when the mail
+    server last said anything on the connection that watches the mailbox; absent while there is none.
+    """
 
     account: str
     name: str
@@ -155,6 +159,7 @@ class AccountDetail(Answer, kw_only=True):
     counters: Counters
     quota: Quota | bool | None = None
     sync_time: str | None = None
+    last_heard: str | None = None
     last_error: LastError | None
 
 
@@ -215,6 +220,7 @@ def shown(settings: AccountSettings, live: Live) -> AccountDetail:
         counters=Counters(events=live.counters),
         quota=live.quota,
         sync_time=live.sync_time,
+        last_heard=live.last_heard,
         last_error=None if live.state == "connected" else live.last_error,
     )
 

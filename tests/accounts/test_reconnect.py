@@ -64,3 +64,10 @@ class ReconnectTests(SynchronousTestCase):
     def test_jitter(self) -> None:
         """Chance only takes off, so that the caps hold."""
         self.assertEqual(Reconnect().next_delay(Outcome.FAILED, 0.0, half), 1.8)
+
+    def test_what_the_server_asks_for(self) -> None:
+        """A server that names a time is left alone for it, however short our own delay would be."""
+        policy = Reconnect()
+        self.assertEqual(policy.next_delay(Outcome.FAILED, 0.0, half, at_least=900.0), 900.0)
+        self.assertEqual(policy.next_delay(Outcome.LOST, STAYED, half, at_least=60.0), 60.5)
+        self.assertLess(policy.next_delay(Outcome.FAILED, 0.0, half), 60.0)
