@@ -1,7 +1,8 @@
 """Further sessions of an account: opened when the first one is busy, kept for a minute, few.
 
 They serve reads beside a sync and keep the first session in IDLE. A server that says "too many connections" is
-believed: for a while no further one is opened, and everybody waits for the first session instead.
+believed: for a while no further one is opened, and everybody waits for those that there are. Each time it says so again
+the while is longer, and it is no error of the account.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from emailengine.accounts.lane import Loan
 from emailengine.core.gates import Gate
 from emailengine.core.tasks import Tasks
-from emailengine.errors import Busy, EmailEngineError
+from emailengine.errors import Busy, EmailEngineError, MailServerError, Meaning
 from emailengine.imap.session import Session
 
 KEPT = 60.0  # seconds that a session rests before it is closed
 LIMIT = 2  # sessions beside the first
-SHY = 600.0  # seconds without a new one after the server refused one
+SHY = 600.0  # seconds without a new one after the server refused one,
+SHY_LONGEST = 6 * 3600.0  # doubled to this where it says each time that there are too many
 WAITING = 64  # borrowers
 
 
@@ -33,6 +35,7 @@ class Further:
         self._resting: list[tuple[Session, IDelayedCall]] = []
         self._lent: set[Session] = set()
         self._refused_until = float("-inf")
+        self._too_many = 0  # times in a row
         self._era = 0  # raised when all are to go: a session of an earlier one is not used again
 
     @property
@@ -59,9 +62,10 @@ class Further:
             session = self._rested()
             if session is None:
                 session = await self._open()
-        except EmailEngineError:
+                self._too_many = 0
+        except EmailEngineError as error:
             self._gate.release()
-            self._refused_until = self._clock.seconds() + SHY
+            self.believe(error)
             return None
         except BaseException:
             self._gate.release()
@@ -72,6 +76,16 @@ class Further:
         if era != self._era:
             session.abort("it was opened under other settings")
         return loan
+
+    def believe(self, error: EmailEngineError) -> None:
+        """The server let no session in, be it the first one: open no further one for a while."""
+        wait = SHY
+        if isinstance(error, MailServerError):
+            if error.meaning is Meaning.LIMIT:
+                wait = min(SHY_LONGEST, SHY * 2.0 ** min(self._too_many, 16))
+                self._too_many += 1
+            wait = max(wait, error.retry_after or 0.0)
+        self._refused_until = max(self._refused_until, self._clock.seconds() + wait)
 
     def _rested(self) -> Session | None:
         while self._resting:

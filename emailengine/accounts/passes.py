@@ -290,10 +290,10 @@ class Pass:
         extra = list(self.arrivals.items()) if few else []
         try:
             found = await self.session.fetch(part, [*_NEWS, *extra])
-        except (ServerRefused, ProtocolFault):
+        except (ServerRefused, ProtocolFault) as error:
             # one message that the server cannot show, or shows in a way nobody can read, must not hide the others
             self.session.check()
-            if not extra:
+            if not extra or (isinstance(error, ServerRefused) and error.meaning.passes):
                 raise
             extra = []
             found = await self.session.fetch(part, _NEWS)

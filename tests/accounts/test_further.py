@@ -6,10 +6,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from emailengine.accounts.further import KEPT, LIMIT, SHY, WAITING, Further
+from emailengine.accounts.further import KEPT, LIMIT, SHY, SHY_LONGEST, WAITING, Further
 from emailengine.accounts.lane import Loan
 from emailengine.core.tasks import Tasks
-from emailengine.errors import Busy, ConnectFailed
+from emailengine.errors import Busy, ConnectFailed, EmailEngineError, Meaning, NotNow
 from emailengine.imap.session import Session
 from tests.accounts.sessions import Idle, session
 
@@ -20,12 +20,12 @@ class FurtherTests(SynchronousTestCase):
         self.tasks = Tasks("test")
         self.opened: list[Idle] = []
         self.opening: list[Deferred[Session]] | None = None
-        self.refuse = False
+        self.refuse: EmailEngineError | None = None
         self.further = Further(clock=self.clock, open_=self.open, tasks=self.tasks)
 
     async def open(self) -> Session:
-        if self.refuse:
-            raise ConnectFailed("too many connections")
+        if self.refuse is not None:
+            raise self.refuse
         if self.opening is not None:
             coming: Deferred[Session] = Deferred()
             self.opening.append(coming)
@@ -94,7 +94,7 @@ class FurtherTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """A server that grants no further session is believed for a while, and no place is lost by it."""
-        self.refuse = True
+        self.refuse = ConnectFailed("nobody answers")
         for _ in range(LIMIT + 1):
             self.assertIsNone(self.successResultOf(self.borrower()))
         self.assertFalse(self.further.possible)
@@ -102,8 +102,34 @@ class FurtherTests(SynchronousTestCase):
         self.assertFalse(self.further.possible)
         self.clock.advance(1)
         self.assertTrue(self.further.possible)
-        self.refuse = False
+        self.refuse = None
         self.loan()
+
+    def test_too_many(self) -> None:
+        """A server that says each time that there are too many is asked less and less often, down to hours apart."""
+        self.refuse = NotNow("Maximum number of connections from user+IP exceeded", meaning=Meaning.LIMIT)
+        waits = []
+        for _ in range(8):
+            self.assertIsNone(self.successResultOf(self.borrower()))
+            began = self.clock.seconds()
+            while not self.further.possible:
+                self.clock.advance(SHY)
+            waits.append(self.clock.seconds() - began)
+        self.assertEqual(waits[:3] + waits[-1:], [SHY, 2 * SHY, 4 * SHY, SHY_LONGEST])
+        self.refuse = None
+        self.loan()
+        self.refuse = NotNow("too many", meaning=Meaning.LIMIT)
+        self.assertIsNone(self.successResultOf(self.borrower()))
+        self.clock.advance(SHY)
+        self.assertTrue(self.further.possible)
+
+    def test_too_many_for_the_first(self) -> None:
+        """Told so of the first session, none is opened beside it for a while; the seconds that it names are kept."""
+        self.further.believe(NotNow("too many", meaning=Meaning.LIMIT, retry_after=2 * SHY))
+        self.clock.advance(2 * SHY - 1)
+        self.assertFalse(self.further.possible)
+        self.clock.advance(1)
+        self.assertTrue(self.further.possible)
 
     def test_cancelled_while_opening(self) -> None:
         """A borrower that gives up while its session is opened gives its place back."""

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from emailengine.accounts.folders import Folders
 from emailengine.accounts.verbs.entering import enter_for_message
-from emailengine.errors import FolderNotFound, MessageNotFound, ServerRefused
+from emailengine.errors import FolderNotFound, Meaning, MessageNotFound, ServerRefused
 from emailengine.imap.session import Appended, Session
 from emailengine.wire.imap import search
 from emailengine.wire.imap.uidset import UidSet
@@ -54,7 +54,9 @@ class ChangeFlags:
 async def _store(session: Session, uids: UidSet, mode: Literal["", "+", "-"], flags: tuple[str, ...]) -> bool:
     try:
         await session.store(uids, mode, list(flags))
-    except ServerRefused:
+    except ServerRefused as refused:
+        if refused.meaning is Meaning.THROTTLED:
+            raise
         return False
     return True
 
