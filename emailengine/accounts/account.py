@@ -24,6 +24,7 @@ from emailengine.accounts.login import connects_otherwise, watches_mail
 from emailengine.accounts.patience import patiently
 from emailengine.accounts.reconnect import STAYED, Outcome, Reconnect
 from emailengine.accounts.shared import Shared
+from emailengine.accounts.states import USABLE, unavailable
 from emailengine.accounts.syncing import Syncing
 from emailengine.accounts.verbs.entering import Verb, with_news
 from emailengine.accounts.voice import Voice
@@ -55,13 +56,6 @@ from emailengine.wire.imap.responses import Response
 
 log = Logger()
 
-USABLE = frozenset({"connected", "connecting", "syncing"})
-_UNUSABLE = {
-    "init": ("NotYetConnected", "The account has not been connected yet"),
-    "authenticationError": ("AuthenticationFails", "The mail server refuses the account's credentials"),
-    "connectError": ("ConnectionError", "The mail server of the account cannot be reached"),
-    "unset": ("NotSyncing", "The account has no IMAP settings, or IMAP is disabled"),
-}
 _SERIAL = "serial"  # of the stored error: which event told of it
 _MAIN_UNSEEN = 5.0  # seconds for which a long pass over another folder may keep us from the main one
 _BUSY_CLIENT = 5.0  # seconds between two requests of a client that is better served by a session of its own
@@ -154,7 +148,7 @@ class Account(Service):
         if self._stopped:
             raise AccountUnavailable("The account was stopped", code="Stopped", extra={"state": self.state})
         if self.state not in USABLE:
-            raise self._unavailable()
+            raise unavailable(self.state)
 
     async def folders_known(self, deadline: Deadline) -> None:
         """Return once it is known which folders there are; `AccountUnavailable` where that will not be."""
@@ -162,7 +156,7 @@ class Account(Service):
             self.check_usable()
             await deadline.bound(self._listed.wait())
             if not self.folders.by_path:
-                raise self._unavailable()
+                raise unavailable(self.state)
 
     def prod(self) -> None:
         """Connect anew, now."""
@@ -256,7 +250,7 @@ class Account(Service):
             self._again = False
             if self.broken or not watches_mail(self.settings):
                 await self._become("unset", {"response": self.broken} if self.broken else None)
-                self._lane.fail_all(self._unavailable())
+                self._lane.fail_all(unavailable(self.state))
                 self._listed.raise_()
                 await self._prodded.wait()
                 continue
@@ -268,7 +262,8 @@ class Account(Service):
         """Connect, work until the connection ends, and say how long to wait before the next."""
         clock = self._shared.clock
         ready: float | None = None
-        outcome, wanted = Outcome.FAILED, 0.0
+        outcome = Outcome.FAILED
+        why: EmailEngineError | None = None
         self._listed.clear()
         try:
             await self._become("connecting")
@@ -289,12 +284,13 @@ class Account(Service):
         except CancelledError:
             raise
         except AuthenticationRefused as error:
-            outcome = Outcome.REFUSED
+            outcome, why = Outcome.REFUSED, error
             await self._report("authenticationError", error)
         except (StoreUnavailable, StoreRefused, Outdated):
             raise
         except EmailEngineError as error:
-            wanted = getattr(error, "retry_after", None) or 0.0
+            why = error
+            self._further.mind(error)
             if ready is None:
                 await self._report("connectError", error)
             else:
@@ -311,10 +307,10 @@ class Account(Service):
                 self._session = None
             self._further.close()
         if self.state not in USABLE:
-            self._lane.fail_all(self._unavailable())
+            self._lane.fail_all(unavailable(self.state))
             self._listed.raise_()
         lived = 0.0 if ready is None else clock.seconds() - ready
-        return self._reconnect.next_delay(outcome, lived, self._shared.random, at_least=wanted)
+        return self._reconnect.next_delay(outcome, lived, self._shared.random, why)
 
     async def _work(self, session: Session, watch: Watch, syncing: Syncing) -> None:
         """The next piece of work, again and again, until the connection ends or is to be made anew."""
@@ -422,10 +418,6 @@ class Account(Service):
         now = self._shared.clock.seconds()
         lately, self._asked_at = now - self._asked_at < _BUSY_CLIENT, now
         return not lately
-
-    def _unavailable(self) -> AccountUnavailable:
-        code, text = _UNUSABLE.get(self.state, ("NoAvailable", "The account is not connected to its mail server"))
-        return AccountUnavailable(text, code=code, extra={"state": self.state})
 
     async def _open_further(self) -> Session:
         return await self._shared.open_session(self.settings, _ignore, compress=True)

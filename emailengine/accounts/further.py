@@ -65,7 +65,7 @@ class Further:
                 self._too_many = 0
         except EmailEngineError as error:
             self._gate.release()
-            self.believe(error)
+            self._believe(error)
             return None
         except BaseException:
             self._gate.release()
@@ -77,8 +77,13 @@ class Further:
             session.abort("it was opened under other settings")
         return loan
 
-    def believe(self, error: EmailEngineError) -> None:
-        """The server let no session in, be it the first one: open no further one for a while."""
+    def mind(self, error: EmailEngineError) -> None:
+        """The first session ended so, or did not come about: where it is one too many, so are those beside it."""
+        if isinstance(error, MailServerError) and error.meaning is Meaning.LIMIT:
+            self._believe(error)
+
+    def _believe(self, error: EmailEngineError) -> None:
+        """Open no session for a while."""
         wait = SHY
         if isinstance(error, MailServerError):
             if error.meaning is Meaning.LIMIT:

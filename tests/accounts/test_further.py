@@ -125,7 +125,9 @@ class FurtherTests(SynchronousTestCase):
 
     def test_too_many_for_the_first(self) -> None:
         """Told so of the first session, none is opened beside it for a while; the seconds that it names are kept."""
-        self.further.believe(NotNow("too many", meaning=Meaning.LIMIT, retry_after=2 * SHY))
+        self.further.mind(ConnectFailed("nobody answers"))
+        self.assertTrue(self.further.possible)
+        self.further.mind(NotNow("too many", meaning=Meaning.LIMIT, retry_after=2 * SHY))
         self.clock.advance(2 * SHY - 1)
         self.assertFalse(self.further.possible)
         self.clock.advance(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from emailengine.accounts.reconnect import STAYED, Outcome, Reconnect
+from emailengine.errors import AuthenticationRefused, ConnectionLost, Meaning, NotNow
 
 
 def never() -> float:
@@ -68,6 +69,49 @@ class ReconnectTests(SynchronousTestCase):
     def test_what_the_server_asks_for(self) -> None:
         """A server that names a time is left alone for it, however short our own delay would be."""
         policy = Reconnect()
-        self.assertEqual(policy.next_delay(Outcome.FAILED, 0.0, half, at_least=900.0), 900.0)
-        self.assertEqual(policy.next_delay(Outcome.LOST, STAYED, half, at_least=60.0), 60.5)
+        for meaning in (Meaning.LIMIT, Meaning.THROTTLED, Meaning.UNAVAILABLE):
+            for seconds in (5.0, 900.0):
+                told = NotNow("later", meaning=meaning, retry_after=seconds)
+                delay = Reconnect().next_delay(Outcome.FAILED, 0.0, half, told)
+                self.assertEqual(delay, seconds + 0.5)
+        told = NotNow("later", retry_after=900.0)
+        self.assertEqual(policy.next_delay(Outcome.FAILED, 0.0, half, told), 900.0)
+        said = ConnectionLost("bye", retry_after=60.0)
+        self.assertEqual(policy.next_delay(Outcome.LOST, STAYED, half, said), 60.5)
         self.assertLess(policy.next_delay(Outcome.FAILED, 0.0, half), 60.0)
+
+    def test_an_instant_again_and_again(self) -> None:
+        """A server that names no time worth the word each time is not dialled at its pace for ever."""
+        policy, told = Reconnect(), NotNow("slow down", meaning=Meaning.THROTTLED, retry_after=0.1)
+        delays = [policy.next_delay(Outcome.FAILED, 0.0, never, told) for _ in range(10)]
+        self.assertEqual((delays[:3], delays[-1]), ([2, 4, 8], 600))
+
+    def test_reasons(self) -> None:
+        """What a server says for its reason has the time that such a thing takes, also after a session that stayed."""
+        for meaning, first, longest in (
+            (Meaning.LIMIT, 30, 1800),
+            (Meaning.THROTTLED, 60, 3600),
+            (Meaning.UNAVAILABLE, 10, 600),
+            (Meaning.IN_USE, 15, 300),
+        ):
+            policy, told = Reconnect(), NotNow("not now", meaning=meaning)
+            delays = [policy.next_delay(Outcome.FAILED, 0.0, never, told) for _ in range(20)]
+            self.assertEqual((delays[0], delays[1], delays[-1]), (first, 2 * first, longest))
+            ended = ConnectionLost("bye", meaning=meaning)
+            self.assertEqual(policy.next_delay(Outcome.LOST, STAYED, never, ended), first)
+
+    def test_reasons_are_apart(self) -> None:
+        """Neither a reason nor a plain failure between them makes the other's next delay a first one."""
+        policy, told = Reconnect(), NotNow("too many", meaning=Meaning.LIMIT)
+        self.assertEqual([policy.next_delay(Outcome.FAILED, 0.0, never, told) for _ in range(2)], [30, 60])
+        self.assertEqual(self.delays(policy, Outcome.FAILED, 2), [2, 4])
+        self.assertEqual(policy.next_delay(Outcome.FAILED, 0.0, never, told), 120)
+        self.assertEqual(self.delays(policy, Outcome.FAILED, 1), [8])
+
+    def test_refused_for_hours(self) -> None:
+        """Refused credentials are tried a dozen times on the first day and less afterwards, whatever else the server says with it."""
+        policy, said = Reconnect(), AuthenticationRefused("no", meaning=Meaning.CREDENTIALS)
+        delays = [policy.next_delay(Outcome.REFUSED, 0.0, never, said) for _ in range(40)]
+        day = next(n for n in range(40) if sum(delays[:n]) > 86_400)
+        self.assertLessEqual(day, 14)
+        self.assertEqual(delays[-1], 4 * 3600)
