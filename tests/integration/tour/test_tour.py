@@ -16,7 +16,19 @@ from tests.integration.daemon import Daemon
 from tests.integration.processes import ROOT, Running, eventually, free_port, listening, python
 
 DIFFERENT_EACH_TIME = {
-    *("date", "id", "messageId", "inReplyTo", "queueId", "sendAt", "notifyFrom", "syncTime", "message", "message-id"),
+    *(
+        "date",
+        "id",
+        "messageId",
+        "inReplyTo",
+        "queueId",
+        "sendAt",
+        "notifyFrom",
+        "syncTime",
+        "lastHeard",
+        "message",
+        "message-id",
+    ),
     *("received", "counters", "connections", "size", "uidValidity", "encodedSize"),
 }
 
