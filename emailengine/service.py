@@ -132,6 +132,7 @@ def build(config: Config, reactor: Any, *, failed: Callable[[Exception], None]) 
         usable=lambda account: heard.usable(account),
         left=lambda account: heard.left(account),
         text_wish=lambda: _text_wish(settings),
+        silence=config.imap_timeout,
     )
     roster = Roster(shared)
     add(roster)

@@ -243,6 +243,7 @@ class Account(Service):
             if one.path in known:
                 folder.compared = known[one.path].compared
                 folder.failures, folder.aside_until = known[one.path].failures, known[one.path].aside_until
+                folder.told = known[one.path].told
 
     async def _connect_again_and_again(self) -> None:
         while True:

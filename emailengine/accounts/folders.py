@@ -7,8 +7,9 @@ from typing import Protocol
 from attrs import define, field, frozen
 
 from emailengine.errors import FolderNotFound, MessageNotFound
+from emailengine.imap.session import Selected
 from emailengine.store.folders import FolderStore
-from emailengine.sync.plan import Position
+from emailengine.sync.plan import Position, Seen
 from emailengine.wire.imap.responses import Exists, Expunge, Fetch, Response, Vanished
 
 _HINTS = 64  # messages by sequence number; beyond that all flags are read again
@@ -79,8 +80,11 @@ class Folder:
     moved: set[int] | None = field(factory=set)  # sequence numbers whose flags changed; None: too many, or renumbered
     moved_uids: set[int] = field(factory=set)  # messages whose flags we changed ourselves
     compared: float = float("-inf")  # when all flags were last read, on the account's clock
-    failures: int = 0
+    failures: int = 0  # times in a row that it was refused
+    delays: int = 0  # times in a row that it was refused for a reason that passes
     aside_until: float = 0.0  # on the account's clock: not looked at before
+    told: Seen | None = None  # its numbers, as STATUS told them last
+    judged: Selected | None = None  # the selection of it whose numbers were dealt with last
 
     @property
     def selectable(self) -> bool:
@@ -154,6 +158,11 @@ class Folders:
             if (folder.dirty or folder.busy) and folder.watched and folder.selectable and folder.aside_until <= now:
                 return folder
         return None
+
+    def next_due(self, now: float) -> float:
+        """When the next folder that was set aside is to be tried again; infinity if there is none."""
+        waiting = (one for one in self.by_path.values() if (one.dirty or one.busy) and one.watched and one.selectable)
+        return min((one.aside_until for one in waiting if one.aside_until > now), default=float("inf"))
 
     def hear(self, path: str, response: Response) -> bool:
         """Note what the server tells of a folder while it is selected; whether it tells that something moved."""

@@ -6,10 +6,11 @@ does not like without a word.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Final
 
+import attrs
 from attrs import frozen
 
 
@@ -25,20 +26,34 @@ class Ask(Enum):
 
 @frozen
 class Watching:
-    """`renewal` is how many seconds IDLE lasts, `poll` how many lie between two questions where there is none."""
+    """
+    In seconds: `renewal` is how long IDLE lasts, `poll` what lies between two questions where there is none, `answer`
+    how long the server may be silent when IDLE begins or ends, or it is asked.
+    """
 
     idle: bool = True
     renewal: float = 300.0  # RFC 2177 asks for 29 minutes; a connection that died in silence is to be noticed sooner
     poll: float = 120.0
     ask: Ask = Ask.NOOP
+    answer: float = 30.0
+
+    def within(self, silence: float) -> Watching:
+        """The same, as much faster as the operator wants a silent server to be given up sooner than after a minute."""
+        return attrs.evolve(
+            self,
+            renewal=min(self.renewal, 5 * silence),
+            poll=min(self.poll, 2 * silence),
+            answer=min(self.answer, silence / 2),
+        )
 
 
 USUAL: Final = Watching()
+_YAHOO = Watching(renewal=180.0)
 _COREMAIL = Watching(idle=False, poll=55.0, ask=Ask.STATUS)
 
 _BY_DOMAIN: Final[Mapping[str, Watching]] = {
-    "yahoo.com": Watching(renewal=180.0),
-    "aol.com": Watching(renewal=180.0),
+    "yahoo.com": _YAHOO,
+    "aol.com": _YAHOO,
     "rambler.ru": Watching(renewal=55.0),
     "163.com": _COREMAIL,
     "126.com": _COREMAIL,
@@ -47,12 +62,14 @@ _BY_DOMAIN: Final[Mapping[str, Watching]] = {
 }
 
 
-def watching(host: str, server: Mapping[str, str | None]) -> Watching:
-    """How to watch the server at `host`, which says `server` of itself (RFC 2971)."""
+def watching(host: str, server: Mapping[str, str | None], capabilities: Collection[str] = ()) -> Watching:
+    """How to watch the server at `host`, which says `server` of itself (RFC 2971) and offers `capabilities`."""
     labels = host.rstrip(".").lower().split(".")
     for start in range(len(labels)):
         known = _BY_DOMAIN.get(".".join(labels[start:]))
         if known is not None:
             return known
+    if "XYMHIGHESTMODSEQ" in capabilities:
+        return _YAHOO
     name = f"{server.get('name') or ''} {server.get('vendor') or ''}".lower()
     return _COREMAIL if "coremail" in name else USUAL

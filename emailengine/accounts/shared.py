@@ -44,3 +44,4 @@ class Shared:
     text_wish: Callable[[], TextWish | None]  # what webhooks tell of a new message's text; None: no content at all
     connecting: KeyedGate = field(factory=lambda: KeyedGate(50, 50))
     slices: KeyedGate = field(factory=lambda: KeyedGate(16, 4))
+    silence: float = 60.0  # seconds after which a mail server that owes an answer is given up

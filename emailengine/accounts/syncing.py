@@ -21,8 +21,9 @@ from emailengine.accounts.shared import Shared
 
 log = Logger()
 
-ASIDE = 300.0  # seconds before a folder that would not open is tried again, doubled each time
-ASIDE_CAP = 6 * 3600.0
+ASIDE = 300.0  # seconds before a folder that would not open is tried again, doubled each time,
+PHANTOM = 3  # until it has been refused so many times in a row:
+PHANTOM_ASIDE = 6 * 3600.0  # then it is listed and not there, and tried after so long or when its numbers change
 THOROUGH = 1800.0  # seconds between two readings of all flags where the server cannot tell which changed
 
 
@@ -78,6 +79,8 @@ class Syncing:
 
     async def _begin(self, folder: Folder, selected: Selected, fresh: bool) -> Pass | None:
         folder.dirty = False
+        if fresh:
+            folder.judged = selected
         hints = folder.take_hints()
         account, shared = self._account, self._shared
         ledger = await account.ledger(folder, selected.uidvalidity)
@@ -118,7 +121,7 @@ class Syncing:
 
     def _over(self, folder: Folder) -> None:
         folder.busy = False
-        folder.failures = 0
+        folder.failures = folder.delays = 0
         if folder.flags_moved:
             folder.dirty = True
 
@@ -129,9 +132,13 @@ class Syncing:
 
     def _set_aside(self, folder: Folder, refused: ServerRefused) -> None:
         self._forget(folder)
-        passes, reason = refused.meaning.passes, refused.message
-        wait = stay_away(refused, folder.failures) if passes else min(ASIDE_CAP, ASIDE * 2**folder.failures)
-        folder.failures = min(folder.failures + 1, 16)
+        reason = refused.message
+        if refused.meaning.passes:
+            wait = stay_away(refused, folder.delays)
+            folder.delays += 1
+        else:
+            folder.failures += 1
+            wait = ASIDE * 2 ** (folder.failures - 1) if folder.failures < PHANTOM else PHANTOM_ASIDE
         folder.aside_until = until = self._shared.clock.seconds() + wait
         if refused.meaning is Meaning.THROTTLED:  # whatever else is asked for meets the same
             for one in self._account.folders.by_path.values():

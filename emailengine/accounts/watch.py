@@ -1,4 +1,4 @@
-"""Which folders an account has, which of them moved, and the rest between two pieces of work: IDLE, or polling."""
+"""Which folders an account has, and which of them moved."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from emailengine.accounts.folders import Folder
-from emailengine.accounts.oddities import Ask, watching
-from emailengine.accounts.syncing import THOROUGH
+from emailengine.accounts.oddities import watching
+from emailengine.accounts.resting import Resting
+from emailengine.accounts.syncing import PHANTOM, THOROUGH
 from emailengine.core.flag import Flag
 from emailengine.core.tasks import together
-from emailengine.errors import ConnectionLost, ServerRefused
-from emailengine.imap.session import ListedFolder, Selected, Session
+from emailengine.errors import AuthenticationRefused, ConnectionLost, Meaning, ServerRefused
+from emailengine.imap.session import ListedFolder, Session
 from emailengine.model.account import AccountSettings
 from emailengine.model.event import Say
 from emailengine.store.folders import StoredFolder
 from emailengine.sync.folders import compare
-from emailengine.sync.plan import Look, Position, Seen, moved, plan
+from emailengine.sync.plan import Position, Seen, moved
 from emailengine.sync.roles import Candidate, assign
 
 if TYPE_CHECKING:
@@ -29,10 +30,6 @@ from emailengine.accounts.shared import Shared
 log = Logger()
 
 SLACK = 120.0  # seconds that the mail server's clock may be behind ours
-IDLE_SHORT = 10.0  # seconds; a server that ends IDLE sooner by itself,
-IDLE_TIRED = 3  # so many times in a row,
-IDLE_PAUSE = 300.0  # is polled for a while,
-IDLE_ENDED_POLL = 15.0  # so many seconds apart
 STATUS_ITEMS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY")
 
 
@@ -46,10 +43,14 @@ class Watch:
         self._shared = shared
         self._clock: IReactorTime = shared.clock
         imap = account.settings.imap
-        self._way = watching((imap.host if imap is not None else None) or "", session.server)
-        self._judged: Selected | None = None
-        self._polling_until = float("-inf")
-        self._short = 0
+        host = (imap.host if imap is not None else None) or ""
+        self._resting = Resting(
+            clock=shared.clock,
+            session=session,
+            folders=account.folders,
+            way=watching(host, session.server, session.capabilities).within(shared.silence),
+            compare=self._compare,
+        )
 
     async def look_around(self) -> None:
         """
@@ -67,9 +68,13 @@ class Watch:
         fresh = [one for one in self._folders.by_path.values() if one.watched and one.position is None]
         await together([self._take_empty(one, told.get(one.path)) for one in fresh if one is not main])
         for folder in list(self._folders.by_path.values()):
-            if not folder.watched or not folder.selectable or folder.dirty or folder.busy:
+            if not folder.watched or not folder.selectable or folder.busy:
                 continue
-            if folder is main:
+            if folder.aside_until > self._clock.seconds():
+                await self._look_at_aside(folder, told.get(folder.path), items)
+            elif folder.dirty:
+                continue
+            elif folder is main:
                 folder.dirty = folder.stale = True
             else:
                 await self._look_at(folder, told.get(folder.path), items)
@@ -78,7 +83,9 @@ class Watch:
         """What LIST tells; nothing where the server refuses to tell it again."""
         try:
             listed = await self._session.list_folders(items)
-        except ServerRefused:
+        except ServerRefused as refused:
+            if refused.meaning is Meaning.CREDENTIALS:  # Exchange takes a login that opens no mailbox
+                raise AuthenticationRefused(refused.message, code=refused.code, meaning=refused.meaning) from refused
             if not self._folders.by_path:
                 raise
             return ()
@@ -87,55 +94,11 @@ class Watch:
         return listed
 
     async def rest(self, woken: Flag, until: float) -> None:
-        """Wait in the main folder for news, for work or for the time `until`, whichever comes first."""
-        main = self._folders.main
-        if main is not None and main.aside_until <= self._clock.seconds():
-            await self._settle(main)
-            if main.dirty:
-                return
-        wait = max(0.0, until - self._clock.seconds())
-        if await self._idle(woken, wait):
-            return
-        ended = self._clock.seconds() < self._polling_until
-        await woken.wait_for(self._clock, min(wait, IDLE_ENDED_POLL if ended else self._way.poll))
-        await self._ask(main)
+        """As `Resting.rest`."""
+        await self._resting.rest(woken, until)
 
-    async def _ask(self, main: Folder | None) -> None:
-        """Ask for news of the folder that is rested in, in the way in which this server tells them."""
-        way = self._way.ask
-        if main is not None and way is Ask.STATUS:
-            await self._look_at(main, None, self._status_items())
-            return
-        try:
-            if main is not None and way is Ask.SELECT and main.aside_until <= self._clock.seconds():
-                await self._session.select(main.path)
-                await self._settle(main)
-            else:
-                await self._session.noop()
-        except ServerRefused:
-            if main is not None:
-                main.dirty = main.stale = True  # a server that knows no NOOP is asked by SELECT
-
-    async def _idle(self, woken: Flag, wait: float) -> bool:
-        """Rest in IDLE; False where that is not possible, or the server has just ended it by itself."""
-        session, began = self._session, self._clock.seconds()
-        offered = self._way.idle and "IDLE" in session.capabilities
-        if not offered or session.selected is None or began < self._polling_until:
-            return False
-        try:
-            if not woken.raised:
-                await session.idle_start(woken.raise_)
-            await woken.wait_for(self._clock, min(wait, self._way.renewal))
-        except ServerRefused:
-            self._polling_until = float("inf")
-            return False
-        ended = not session.idling
-        await session.idle_stop()
-        self._short = self._short + 1 if ended and self._clock.seconds() - began < IDLE_SHORT else 0
-        if self._short >= IDLE_TIRED:
-            self._polling_until = self._clock.seconds() + IDLE_PAUSE
-            self._short = 0
-        return True
+    async def _compare(self, folder: Folder) -> None:
+        await self._look_at(folder, None, self._status_items())
 
     def _status_items(self) -> Sequence[str]:
         if "CONDSTORE" in self._session.capabilities:
@@ -143,16 +106,10 @@ class Watch:
         return STATUS_ITEMS
 
     async def _look_at(self, folder: Folder, told: Mapping[str, int | str] | None, items: Sequence[str]) -> None:
-        if folder.aside_until > self._clock.seconds():
-            return
-        values: Mapping[str, int | str] | None = told
+        values = told if told is not None else await self._numbers(folder, items)
         if values is None:
-            try:
-                values = await self._session.status(folder.path, items)
-            except ServerRefused as refused:
-                log.info("no STATUS of {folder}: {reason}", folder=folder.path, reason=refused.message)
-                return
-        seen = _seen(values)
+            return
+        folder.told = seen = _seen(values)
         known = folder.position
         if seen is None or moved(known, seen):
             # without MODSEQ the numbers cannot tell whether flags changed: that is asked for now and then
@@ -167,6 +124,22 @@ class Watch:
             if not same or self._clock.seconds() - folder.compared >= THOROUGH:
                 folder.dirty = folder.stale = True
 
+    async def _look_at_aside(self, folder: Folder, told: Mapping[str, int | str] | None, items: Sequence[str]) -> None:
+        """A folder that the server lists and does not open is tried before its time when its numbers have changed."""
+        if folder.failures < PHANTOM:
+            return
+        before = folder.told
+        folder.told = _seen((told if told is not None else await self._numbers(folder, items)) or {})
+        if before is not None and folder.told is not None and folder.told != before:
+            folder.aside_until = 0.0
+
+    async def _numbers(self, folder: Folder, items: Sequence[str]) -> Mapping[str, int | str] | None:
+        try:
+            return await self._session.status(folder.path, items)
+        except ServerRefused as refused:
+            log.info("no STATUS of {folder}: {reason}", folder=folder.path, reason=refused.message)
+            return None
+
     async def _take_empty(self, folder: Folder, told: Mapping[str, int | str] | None) -> None:
         """A folder that is new and empty is indexed by its numbers alone, without being selected."""
         seen = _seen(told) if told is not None else None
@@ -177,23 +150,6 @@ class Watch:
         await ledger.commit(position, {}, [ledger.teller().folder_new()])
         folder.dirty = False
         self._shared.said(self._account.id)
-
-    async def _settle(self, main: Folder) -> None:
-        """Select the folder to rest in, and see whether it moved while another one was selected."""
-        selected = self._session.selected
-        if selected is not None and selected.path == main.path and selected is self._judged:
-            return
-        if selected is None or selected.path != main.path:
-            try:
-                selected = await self._session.select(main.path)
-            except ServerRefused:
-                main.dirty = main.stale = True  # the pass over it tells what is wrong
-                return
-        # also when somebody else selected it: what that SELECT told nobody has looked at
-        self._judged = selected
-        seen = Seen(selected.uidvalidity, selected.exists, selected.uidnext, selected.modseq)
-        if plan(main.position, seen, thorough=False).look is not Look.NOTHING:
-            main.dirty = main.stale = True
 
     def _new_since(self) -> float | None:
         """From which moment on mail in a folder that is found now is new."""
