@@ -54,28 +54,22 @@ class Moving:
 
     async def copy(self, uids: UidSet, path: str) -> Moved:
         """As `Session.copy`."""
-        return await self._staying(self._copy(uids, path))
+        return await self.alone(self._copy(uids, path))
 
     async def move(self, uids: UidSet, path: str) -> Moved:
         """As `Session.move`."""
-        return await self._staying(self._move(uids, path))
+        return await self.alone(self._move(uids, path))
 
     async def expunge(self, uids: UidSet) -> bool:
         """As `Session.expunge`."""
-        return await self._staying(self._expunge(uids))
+        return await self.alone(self._expunge(uids, self._selected()))
 
     async def store(self, uids: UidSet, make: Callable[[str], Command[None]]) -> None:
         """As `Session.store`, by commands that are made for each part of the set."""
-        await self._staying(self._store(uids, make))
+        await self.alone(self._store(uids, make))
 
-    async def settled(self) -> None:
-        """Returns when nothing here is under way: another folder may be selected then."""
-        if self._stay.locked:
-            await self._stay.acquire()
-            self._stay.release()
-
-    async def _staying(self, work: Coroutine[Any, Any, T]) -> T:
-        """What several commands do in one folder: one at a time, and no other folder is selected meanwhile."""
+    async def alone(self, work: Coroutine[Any, Any, T]) -> T:
+        """What several commands do in one folder, or to select another: one at a time, in the order of the calls."""
         try:
             await self._stay.acquire()
         except CancelledError:
@@ -113,21 +107,20 @@ class Moving:
         if copied.uids:
             uids = uids & UidSet.of(copied.uids)  # only what is certainly there may go here
         await self._store(uids, partial(StoreFlags, mode="+", flags=_DELETED, silent=True))
-        await self._expunge(uids)
+        await self._expunge(uids, self._selected())
         return copied
 
-    async def _expunge(self, uids: UidSet) -> bool:
+    async def _expunge(self, uids: UidSet, folder: object) -> bool:
         if not uids:
             return True
         if "UIDPLUS" not in self._offers:
-            return await self._expunge_all_but_others(uids)
+            return await self._expunge_all_but_others(uids, folder)
         for one in self._texts(uids):
             await self._connection.run(ExpungeUids(one))
         return True
 
-    async def _expunge_all_but_others(self, uids: UidSet) -> bool:
+    async def _expunge_all_but_others(self, uids: UidSet, folder: object) -> bool:
         connection = self._connection
-        folder = self._selected()
         taken = EMPTY
         expunged: Deferred[None] | None = None
         restored: list[Deferred[None]] = []

@@ -136,14 +136,11 @@ class Session:
         self._listing = Listing(self._connection, self.capabilities)
         self._finding = Finding(self._clock, self._connection, self.capabilities)
         self._reading = Reading(self._connection, self.capabilities, self._texts)
-        self._moving = Moving(self._connection, self.capabilities, self._finding, self._texts, self._the_selected)
+        self._moving = Moving(self._connection, self.capabilities, self._finding, self._texts, lambda: self.selected)
 
     @property
     def selected(self) -> Selected | None:
         """The selected folder; None also while another one is being selected."""
-        return self._ears.selected
-
-    def _the_selected(self) -> Selected | None:
         return self._ears.selected
 
     # living and ending
@@ -205,14 +202,15 @@ class Session:
 
         `ended_by_server` is called when IDLE is over, by whomever. Raises ServerRefused where the server wants none.
         """
-        if self._idle is not None:
+        if self._idle is not None and not self._idle[0].ending:
             return
         command = Idle()
         over = self._connection.run(command)
-        self._idle = command, over
+        mine = self._idle = command, over
 
         def ended(_: object) -> None:
-            self._idle = None
+            if self._idle is mine:
+                self._idle = None
             if ended_by_server is not None:
                 ended_by_server()
 
@@ -232,7 +230,9 @@ class Session:
         if self._idle is None:
             self._connection.check()
             return
-        _, over = self._idle
+        command, over = self._idle
+        if not command.begun:
+            over.cancel()
         self._connection.end_idle()
         ended: Deferred[None] = Deferred(lambda _: None)
 
@@ -265,9 +265,10 @@ class Session:
 
         With `known`, and where QRESYNC is enabled, `vanished` and `changed` tell what happened since.
         """
-        await self._moving.settled()
-        utf8 = self._connection.utf8
-        leaving = self._ears.nothing_selected
+        return await self._moving.alone(self._select(path, read_only=read_only, known=known))
+
+    async def _select(self, path: str, *, read_only: bool, known: Known | None = None) -> Selected:
+        utf8, leaving = self._connection.utf8, self._ears.nothing_selected
         if known is not None and ("QRESYNC" not in self.enabled or known.uidvalidity < 1 or known.modseq < 1):
             known = None
         condstore = "CONDSTORE" in self.capabilities
@@ -284,7 +285,9 @@ class Session:
 
     async def unselect(self) -> None:
         """Leave the selected folder without removing anything from it."""
-        await self._moving.settled()
+        await self._moving.alone(self._unselect())
+
+    async def _unselect(self) -> None:
         selected = self._ears.selected
         if selected is None:
             return
@@ -298,12 +301,12 @@ class Session:
                     raise
                 self._ears.selected = selected
         if not selected.read_only:
-            await self.select(selected.path, read_only=True)
+            await self._select(selected.path, read_only=True)
         try:
             await self._connection.run(Unselect(close=True, leaving=leaving))
         except ServerRefused:  # some will not close what was opened read-only
             with suppress(ServerRefused):  # RFC 3691: what cannot be selected leaves none selected
-                await self.select(f"{selected.path} 0 not there", read_only=True)
+                await self._select(f"{selected.path} 0 not there", read_only=True)
 
     async def status(self, path: str, items: Sequence[str]) -> dict[str, int]:
         """Numbers of a folder by their upper-case names; those that the server does not tell are missing."""

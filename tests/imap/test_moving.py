@@ -157,6 +157,52 @@ class MoveTests(SessionCase):
         self.ask(self.session.move(UidSet.of([4]), "x\r\n1 NOOP"), ('UID MOVE 4 "x&AA0ACg-1 NOOP"', ". OK"))
 
 
+class OrderTests(SessionCase):
+    """Calls side by side: each acts in the folder that is selected when it is its turn, to its end."""
+
+    capabilities = "IMAP4rev1 UIDPLUS"
+
+    def test_select_between(self) -> None:
+        """A folder is selected between two moves, never within the second: its marks would be set elsewhere."""
+        self.select()
+        first = self.start(self.session.copy(UidSet.of([1]), "x"))
+        selected = self.start(self.session.select("other"))
+        second = self.start(self.session.move(UidSet.of([5]), "y"))
+        self.peer.answer(
+            ('UID COPY 1 "x"', ". OK"),
+            ('SELECT "other"', ". OK"),
+            ('UID COPY 5 "y"', ". OK"),
+            ("UID STORE 5 +FLAGS.SILENT (\\Deleted)", ". OK"),
+            ("UID EXPUNGE 5", ". OK"),
+        )
+        for one in (first, selected, second):
+            self.successResultOf(one)
+
+    def test_unselect_between(self) -> None:
+        """CLOSE meets the folder that was made read-only for it, never one that is selected meanwhile."""
+        self.select()
+        left = self.start(self.session.unselect())
+        selected = self.start(self.session.select("other"))
+        self.peer.answer(('EXAMINE "INBOX"', ". OK"), ("CLOSE", ". OK"), ('SELECT "other"', ". OK"))
+        for one in (left, selected):
+            self.successResultOf(one)
+        assert self.session.selected is not None
+        self.assertEqual(self.session.selected.path, "other")
+
+    def test_select_given_up(self) -> None:
+        """Who gives up selecting lets the next one go on."""
+        self.select()
+        for sent in (True, False):
+            waiting = [] if sent else [self.start(self.session.noop())]
+            selected = self.start(self.session.select("other"))
+            following = self.start(self.session.copy(UidSet.of([1]), "x"))
+            selected.cancel()
+            self.failureResultOf(selected, CancelledError)
+            self.peer.answer(('SELECT "other"', ". OK") if sent else ("NOOP", ". OK"), ('UID COPY 1 "x"', ". OK"))
+            for one in (*waiting, following):
+                self.successResultOf(one)
+
+
 class ForeignMessagesTests(SessionCase):
     """A server whose EXPUNGE removes whatever is marked: 4 is ours, 7 and 8 are not."""
 

@@ -232,6 +232,35 @@ class LifeTests(SessionCase):
         self.assertEqual(self.peer.heard(), "3 IDLE\r\n")
         self.peer.say("+")
 
+    def test_idle_while_ending(self) -> None:
+        """IDLE that another command is ending does not count: one that is begun now follows, and tells of its end."""
+        ended: list[str] = []
+        self.ask(self.session.idle_start(lambda: ended.append("first")), ("IDLE", "+"))
+        noop = self.start(self.session.noop())
+        self.assertEqual(self.peer.heard(), "DONE\r\n")
+        begun = self.start(self.session.idle_start(lambda: ended.append("second")))
+        self.assertNoResult(begun)
+        self.peer.say("1 OK")
+        self.assertEqual(ended, ["first"])
+        self.peer.answer(("NOOP", ". OK"), ("IDLE", "+"))
+        self.successResultOf(noop)
+        self.successResultOf(begun)
+        self.assertTrue(self.session.idling)
+        self.peer.say("3 OK")
+        self.assertEqual((ended, self.session.idling), (["first", "second"], False))
+
+    def test_idle_stopped_before_it_is_sent(self) -> None:
+        """IDLE that still waits for its turn is not sent any more, and nobody waits for it."""
+        ended: list[str] = []
+        noop = self.start(self.session.noop())
+        begun = self.start(self.session.idle_start(lambda: ended.append("ended")))
+        self.successResultOf(self.start(self.session.idle_stop()))
+        self.successResultOf(begun)
+        self.assertEqual((ended, self.session.idling), (["ended"], False))
+        self.peer.answer(("NOOP", ". OK"))
+        self.successResultOf(noop)
+        self.assertEqual(self.peer.heard(), "")
+
     def test_idle_refused(self) -> None:
         """A server that does not let us is an error, and nothing is left to stop."""
         self.error(ServerRefused, self.session.idle_start(), ("IDLE", ". NO no"))

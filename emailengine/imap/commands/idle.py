@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from emailengine.imap.commands.command import Plain
@@ -65,7 +65,11 @@ class Idle(Plain):
             self.started.callback(None)
 
     def failed(self, failure: Failure) -> None:
-        """It ended in an error."""
+        """It ended in an error; one that was taken back before it was sent has ended as well as begun."""
         self.resting = False
-        if not self.started.called:
+        if self.started.called:
+            return
+        if failure.check(CancelledError):
+            self.started.callback(None)
+        else:
             self.started.errback(failure)
