@@ -149,7 +149,8 @@ class Intake:
                 return
             if self._clock.seconds() >= until and (inbox or self._arrived):
                 self.transport.pauseProducing()
-                self._turn = self._clock.callLater(0, self._go_on)
+                if self._turn is None:  # who paused and went on in `read` has set one
+                    self._turn = self._clock.callLater(0, self._go_on)
                 return
 
     def _go_on(self) -> None:

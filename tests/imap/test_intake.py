@@ -171,6 +171,23 @@ class IntakeTests(SynchronousTestCase):
             self.clock.advance(0)
         self.assertEqual(self.peer.producerState, "producing")
 
+    def test_pauses_within_a_turn(self) -> None:
+        """Who pauses and goes on again while reading leaves one turn to come, not one more each time."""
+        self.connect(Ticking())
+
+        def hear(response: Response) -> None:
+            self.news.append(response)
+            self.connection.pause()
+            self.connection.resume()
+
+        self.connection._news = hear
+        self.peer.say(*[f"* {n} EXISTS" for n in range(500)])
+        while len(self.news) < 500:
+            self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+            self.clock.advance(0)
+        self.clock.advance(0)
+        self.assertEqual(self.peer.producerState, "producing")
+
     def test_lost_while_paused(self) -> None:
         """A connection that is lost gives all that had arrived to a consumer that had paused, and is over."""
         got: list[bytes] = []
