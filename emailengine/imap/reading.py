@@ -59,7 +59,8 @@ class Reading:
             raise
         finally:
             command.stop()
-            self._connection.resume()
+            if command.asked:  # else the pause is another one's
+                self._connection.resume()
         if command.failed is not None:
             raise command.failed
         return count

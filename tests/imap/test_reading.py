@@ -237,3 +237,18 @@ class FetchTests(SessionCase):
         self.peer.connection.dataReceived(b"ef)\r\n")
         self.peer.say(f"{tag} OK")
         self.ask(self.session.noop(), ("NOOP", ". OK"))
+
+    def test_stream_given_up_in_the_queue(self) -> None:
+        """Who gives up before it is his turn lets nobody else's pause end."""
+        first = self.start(self.session.stream_part(4, "2", lambda _: self.session.pause()))
+        tag = self.peer.heard().split()[0]
+        second = self.start(self.session.stream_part(5, "2", lambda _: None))
+        self.peer.connection.dataReceived(b"* 1 FETCH (UID 4 BODY[2] {6}\r\nab")
+        second.cancel()
+        self.failureResultOf(second, CancelledError)
+        self.assertEqual(self.peer.producerState, "paused")
+        self.session.resume()
+        self.peer.connection.dataReceived(b"cdef)\r\n%b OK\r\n" % tag.encode())
+        self.session.resume()
+        self.clock.advance(0)
+        self.assertEqual(self.successResultOf(first), 6)

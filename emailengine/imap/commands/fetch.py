@@ -135,7 +135,7 @@ class StreamPart(Command[int]):
     Nothing is written any more after `stop`. What `write` raises is kept in `failed`, and nothing follows it.
     """
 
-    __slots__ = ("_begun", "_count", "_found", "_section", "_uid", "_write", "failed")
+    __slots__ = ("_begun", "_count", "_found", "_section", "_uid", "_write", "asked", "failed")
     word = "UID FETCH"
 
     def __init__(self, uid: int, section: str, write: Callable[[bytes], object]) -> None:
@@ -145,11 +145,15 @@ class StreamPart(Command[int]):
         self._begun = False
         self._found = False
         self._count = 0
+        self.asked = False
         self.failed: Exception | None = None
 
     def line(self) -> Sequence[Piece]:
         items = write.items(["UID", f"BODY.PEEK[{self._section}]"])
         return [b"UID FETCH %s %s" % (write.sequence(str(self._uid)), items)]
+
+    def sent(self) -> None:
+        self.asked = True
 
     def sink(self, pieces: Sequence[Piece], size: int) -> Callable[[bytes], None] | None:
         """Where a literal goes that has been announced: the section's, and only the first."""
