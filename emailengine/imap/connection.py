@@ -278,6 +278,8 @@ class Connection(IMAP4Client):
         self._heard = self._clock.seconds()
         if over:
             self._feeding = None
+            if not self._running:  # it was refused before the server had all of it
+                self._rest()
             if self._asked:
                 self._asked = False
                 self._go_on(b"")
@@ -352,7 +354,7 @@ class Connection(IMAP4Client):
         self._running.remove(job)
         job.bursts.clear()
         self._intake.line_by_line = False
-        if not self._running:
+        if not self._running and self._feeding is None:
             self._rest()
         if final.status == "OK":
             if isinstance(job.command, StartTls) and not self._start_tls(job):

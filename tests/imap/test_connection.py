@@ -405,6 +405,18 @@ class ConnectionTests(SynchronousTestCase):
             producer.resumeProducing()
         self.assertTrue(self.peer.value().endswith(b"x\r\n2 NOOP\r\n"))
 
+    def test_long_literal_refused_and_not_taken(self) -> None:
+        """A server that refuses a message and does not take the rest of it is silent; one that does may be, then."""
+        self.connection.literals = LiteralMode.PLUS
+        for takes_it in (True, False):
+            done = self.run_(Append("x", b"x" * 200_000, [], None))
+            self.peer.say(f"{2 - takes_it} NO too large")
+            self.failureResultOf(done, ServerRefused)
+            while takes_it and self.peer.producer is not None:
+                self.peer.producer.resumeProducing()
+            self.clock.advance(SILENCE)
+            self.assertEqual(self.peer.closed, not takes_it)
+
     def test_eager_continuation(self) -> None:
         """A `+` that comes before the transport has told that the line is out is kept until then."""
         done = self.run_(Append("x" * 70_000, b"message", [], None))

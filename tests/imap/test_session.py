@@ -156,6 +156,13 @@ class CatchingUpTests(SessionCase):
         selected = self.ask(self.session.select("x", known=known), ('SELECT "x" (QRESYNC (7 90))', self.told))
         self.assertEqual(str(selected.vanished), "2,4:8")
 
+    def test_vanished_one_by_one(self) -> None:
+        """What is gone may be told in any number of responses."""
+        gone = "".join(f"* VANISHED (EARLIER) {uid}\n" for uid in (9, 7, 4, 5, 6))
+        said = f"* OK [UIDVALIDITY 7] x\n* OK [HIGHESTMODSEQ 99] x\n{gone}* VANISHED 2\n. OK"
+        selected = self.ask(self.session.select("x", known=Known(7, 90)), ('SELECT "x" (QRESYNC (7 90))', said))
+        self.assertEqual(str(selected.vanished), "2,4:7,9")
+
     def test_nothing_happened(self) -> None:
         """Nothing gone is not the same as nothing told."""
         said = "* OK [UIDVALIDITY 7] x\n* OK [HIGHESTMODSEQ 90] x\n. OK"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from attrs import frozen
 
@@ -24,7 +25,7 @@ from emailengine.wire.imap.responses import (
     Vanished,
 )
 from emailengine.wire.imap.tokens import Piece
-from emailengine.wire.imap.uidset import EMPTY, UidSet
+from emailengine.wire.imap.uidset import UidSet
 
 _CODES = frozenset(
     ("UIDVALIDITY", "UIDNEXT", "UNSEEN", "HIGHESTMODSEQ", "NOMODSEQ", "PERMANENTFLAGS", "UIDNOTSTICKY", "MAILBOXID")
@@ -75,7 +76,7 @@ class Select(Command[Selected]):
 
     def _begin(self) -> None:
         self._seen = Selected(self._path, 0, 0, None, None, self._read_only, None)
-        self._vanished = EMPTY
+        self._vanished: list[UidSet] = []
         self._changed: dict[int, Fetched] = {}
 
     def line(self) -> Sequence[Piece]:
@@ -98,7 +99,8 @@ class Select(Command[Selected]):
         elif isinstance(response, Vanished):
             if not response.earlier:
                 seen.exists = max(0, seen.exists - len(response.uids))
-            self._vanished |= response.uids
+            if self._known is not None:
+                self._vanished.append(response.uids)
         elif isinstance(response, Status):
             return self._take_code(response)
         elif isinstance(response, Fetch):
@@ -141,8 +143,10 @@ class Select(Command[Selected]):
             seen.read_only = self._read_only or final.code.name == "READ-ONLY"
         if known is not None and seen.modseq is not None and seen.uidvalidity == known.uidvalidity:
             # RFC 7162 3.2.5.2: a server may tell of UIDs that nobody knew
-            seen.vanished = self._vanished if known.uids is None else known.uids & self._vanished
-            seen.changed = [one for uid, one in self._changed.items() if uid not in self._vanished]
+            told = self._vanished
+            gone = told[0] if len(told) == 1 else UidSet.of_ranges(chain.from_iterable([one.ranges for one in told]))
+            seen.vanished = gone if known.uids is None else known.uids & gone
+            seen.changed = [one for uid, one in self._changed.items() if uid not in gone]
         return seen
 
 
