@@ -52,7 +52,7 @@ async def log_in(
             code=lost.code,
             meaning=lost.meaning,
             retry_after=lost.retry_after,
-            alert=lost.alert,
+            alert=without(lost.alert, credentials) if lost.alert is not None else None,
         ) from None
 
 

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from emailengine.core.deadline import Deadline, bounded
 from emailengine.errors import ProtocolFault, ServerRefused, TimedOut, TlsFailed
-from emailengine.imap.commands.auth import Capabilities, Enable, Identify, Namespaces, capabilities_of
+from emailengine.imap.commands.auth import Capabilities, Enable, Identify, Namespaces, capabilities_of, without
 from emailengine.imap.commands.command import farewell
 from emailengine.imap.connection import Connection
 from emailengine.imap.login import log_in
@@ -67,7 +67,7 @@ async def open_connection(
 ) -> Opened:
     """Raises as `session.open_session`. No connection is left behind when it does."""
     deadline = Deadline.after(clock, timeout)
-    ears = _Alerts(target.host, news)
+    ears = _Alerts(target.host, credentials, news)
     connection = await dialer.connect(
         partial(Connection, clock, target.host, ears.hear, wire_log=wire_log),
         target.host,
@@ -97,12 +97,13 @@ class _Alerts:
     """Passes the news on, and tells the operator what the server wants a person to read (RFC 9051 7.1)."""
 
     _host: str
+    _credentials: Credentials
     _news: Callable[[Response], None]
     _last: str = ""
 
     def hear(self, response: Response) -> None:
         if type(response) is Status and response.code is not None and response.code.name == "ALERT":
-            text = response.text[:_LONGEST_ALERT]
+            text = without(response.text, self._credentials)[:_LONGEST_ALERT]
             if text != self._last:  # some say it with each answer
                 self._last = text
                 log.warn("{host} wants somebody to read this: {alert}", host=self._host, alert=text)

@@ -47,8 +47,8 @@ class Lines:
     Tells a log what goes over one connection.
 
     A literal is shown as its length. So is message content that came as a quoted string. Of a secret command only its
-    name is shown, of the dialogue that follows nothing, and the server's other lines not where they repeat what we
-    said in it.
+    name is shown, of the dialogue that follows nothing, and until the next command is given whatever else is told not
+    where it repeats what we said in it.
     """
 
     __slots__ = ("_log", "_secrets")
@@ -58,7 +58,7 @@ class Lines:
         self._secrets: list[str] = []
 
     def event(self, text: str) -> None:
-        self._log.event(_cut(text))
+        self._log.event(_cut(self._masked(text)))
 
     def said(self, tag: bytes, command: Command[Any], pieces: Sequence[Piece]) -> None:
         line = _shown(pieces).decode("utf-8", "backslashreplace")
@@ -80,9 +80,7 @@ class Lines:
         if _FETCH.match(octets):
             octets = _CONTENT.sub(_length, octets)
         line = octets.decode("utf-8", "backslashreplace")
-        if secret:
-            line = f"+ {_MASK}" if line.startswith("+") else self._masked(line)
-        self._log.heard(_cut(line))
+        self._log.heard(_cut(f"+ {_MASK}" if secret and line.startswith("+") else self._masked(line)))
 
     def _masked(self, line: str) -> str:
         for one in sorted(self._secrets, key=len, reverse=True):

@@ -199,11 +199,27 @@ class LoginTests(SynchronousTestCase):
             ("[AUTHENTICATIONFAILED] no", AuthenticationRefused),
             ("Too many connections", ConnectionLost),
             ("secret? bye", ConnectionLost),
+            ("[ALERT] secret? bye", ConnectionLost),
         ):
             opening = Opening(self.clock, SECURE)
             opening.peer.say("* OK [CAPABILITY IMAP4]", f"* BYE {words}")
             opening.peer.lose()
-            self.failed(opening, kind)
+            error = self.failed(opening, kind)
+            assert isinstance(error, kind)
+            self.assertEqual(error.alert, "***? bye" if "ALERT" in words else None)
+
+    def test_secret_in_other_forms(self) -> None:
+        """A server that repeats what we said, as it was written or in base64, puts no secret into an error."""
+        odd = Credentials(user="anna", password='se"cr\\et')
+        for said, told in (
+            ('NO in LOGIN "anna" "se\\"cr\\\\et"', 'in LOGIN "anna" "***"'),
+            (f"NO in {base64.b64encode(f'anna:{odd.password}'.encode()).decode()}, anna", "in ***, anna"),
+        ):
+            opening = Opening(self.clock, SECURE, odd)
+            opening.peer.say("* OK [CAPABILITY IMAP4]")
+            opening.peer.heard()
+            opening.peer.say(f"1 {said}")
+            self.assertEqual(self.failed(opening, AuthenticationRefused).message, told)
 
     def test_not_now(self) -> None:
         """Too many connections or too fast is no refusal of the credentials, and says how long to stay away."""

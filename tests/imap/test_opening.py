@@ -393,8 +393,8 @@ class EquippingTests(SynchronousTestCase):
         told: list[str] = []
         with capturedLogs() as captured:
             opening.peer.say(
-                "* OK [ALERT] Move your mail", "* OK [ALERT] Move your mail", "* NO [ALERT] Now!", "* OK hi"
+                "* OK [ALERT] Move your mail", "* OK [ALERT] Move your mail", "* NO [ALERT] Now, secret!", "* OK hi"
             )
         told = [one["alert"] for one in captured]
-        self.assertEqual(told, ["Move your mail", "Now!"])
+        self.assertEqual(told, ["Move your mail", "Now, ***!"])
         self.assertEqual(len(opening.news), 4)

@@ -143,6 +143,15 @@ class LinesTests(SynchronousTestCase):
             ],
         )
 
+    def test_repeated_at_the_end(self) -> None:
+        """Nor what is repeated when the login is over, be it in the reason why the connection ended."""
+        self.run_(self.plain("geheim", initial=True))
+        self.peer.say("1 NO no", "* BYE geheim is wrong")
+        self.peer.lose()
+        self.assertEqual(
+            self.log.lines[-2:], ["S: * BYE *** is wrong", "-- mail.example.com closed the connection: *** is wrong"]
+        )
+
     def test_content(self) -> None:
         """Message content that is no literal is shown as its length, too; an envelope as it is."""
         for told, shown in (

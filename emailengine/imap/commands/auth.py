@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import TypedDict
 
 from emailengine.errors import (
@@ -24,6 +27,7 @@ from emailengine.wire.imap.responses import Capability, Enabled, Id, Namespace, 
 from emailengine.wire.imap.tokens import Piece
 
 _MOST_CHALLENGES = 5
+_BASE64 = re.compile(r"([A-Za-z0-9+/]{2,})={0,2}")
 
 
 def capabilities_of(code: Code | None) -> frozenset[str] | None:
@@ -268,9 +272,18 @@ class Logout(Plain):
 
 
 def without(text: str, credentials: Credentials) -> str:
-    """A server's words without our secret, should it quote it."""
+    """A server's words without our secret, should it quote it: as it is, as we wrote it, or within base64."""
     for secret in (credentials.password, credentials.access_token):
         if secret:
-            for form in (secret, sasl.b64(secret.encode("utf-8", "replace")).decode("ascii")):
-                text = text.replace(form, "***")
+            raw = secret.encode("utf-8", "replace")
+            text = _BASE64.sub(partial(_unless_it_holds, raw), text)
+            text = text.replace(secret, "***").replace(secret.replace("\\", "\\\\").replace('"', '\\"'), "***")
     return text
+
+
+def _unless_it_holds(secret: bytes, found: re.Match[str]) -> str:
+    try:
+        inside = b64decode(found[1] + "=" * (-len(found[1]) % 4))
+    except ValueError:
+        return found[0]
+    return "***" if secret in inside else found[0]
