@@ -124,6 +124,7 @@ class Folders:
     numbering: Numbering
     by_path: dict[str, Folder] = field(factory=dict)
     gmail: bool = False
+    bare_envelopes: bool = False  # the server tells no addresses in them
     _numbers: dict[tuple[str, int], int] = field(factory=dict)
     _named: dict[int, tuple[str, int]] = field(factory=dict)
 

@@ -6,7 +6,7 @@ does not like without a word.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
 from typing import Final
 
@@ -62,14 +62,28 @@ _BY_DOMAIN: Final[Mapping[str, Watching]] = {
 }
 
 
+_BARE_ENVELOPES: Final = frozenset(("larksuite.com", "feishu.cn"))
+
+
+def bare_envelopes(host: str) -> bool:
+    """Whether the server's ENVELOPE has no addresses, so that a listing must read the headers."""
+    return any(one in _BARE_ENVELOPES for one in _domains(host))
+
+
 def watching(host: str, server: Mapping[str, str | None], capabilities: Collection[str] = ()) -> Watching:
     """How to watch the server at `host`, which says `server` of itself (RFC 2971) and offers `capabilities`."""
-    labels = host.rstrip(".").lower().split(".")
-    for start in range(len(labels)):
-        known = _BY_DOMAIN.get(".".join(labels[start:]))
+    for domain in _domains(host):
+        known = _BY_DOMAIN.get(domain)
         if known is not None:
             return known
     if "XYMHIGHESTMODSEQ" in capabilities:
         return _YAHOO
     name = f"{server.get('name') or ''} {server.get('vendor') or ''}".lower()
     return _COREMAIL if "coremail" in name else USUAL
+
+
+def _domains(host: str) -> Iterator[str]:
+    """The host's name and every domain that it is in."""
+    labels = host.rstrip(".").lower().split(".")
+    for start in range(len(labels)):
+        yield ".".join(labels[start:])

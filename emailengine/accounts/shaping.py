@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from emailengine.accounts.addresses import completed
 from emailengine.model.dates import iso
 from emailengine.model.ids import pack_attachment, pack_message, pack_text
 from emailengine.model.message import Address, Attachment, EncodedSize, MessageDetail, MessageEntry, TextInfo
@@ -168,6 +169,7 @@ def is_auto_reply(subject: str, headers: Mapping[str, list[str]], in_reply_to: b
 
 def shape_entry(seen: Fetched, folder: int) -> MessageEntry:
     """One message of a list."""
+    seen.envelope = completed(seen.envelope, seen.sections.get("HEADER.FIELDS"))
     return MessageEntry(**_shared_fields(seen, sort_leaves(seen.body), folder))
 
 
@@ -181,8 +183,8 @@ def shape_detail(
     texts: Texts | None,
 ) -> MessageDetail:
     """A message with its headers, and its text if it was fetched. `header` is the header as sent."""
+    seen.envelope = envelope = completed(seen.envelope, header)
     fields = _shared_fields(seen, leaves, folder)
-    envelope = seen.envelope
     fields["path"] = path
     if envelope is not None:
         fields["sender"] = next(iter(addresses(envelope.sender)), None)

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from emailengine.accounts.folders import Folder
-from emailengine.accounts.oddities import watching
+from emailengine.accounts.oddities import bare_envelopes, watching
 from emailengine.accounts.resting import Resting
 from emailengine.accounts.syncing import PHANTOM, THOROUGH
 from emailengine.core.flag import Flag
@@ -44,6 +44,7 @@ class Watch:
         self._clock: IReactorTime = shared.clock
         imap = account.settings.imap
         host = (imap.host if imap is not None else None) or ""
+        account.folders.bare_envelopes = bare_envelopes(host)
         self._resting = Resting(
             clock=shared.clock,
             session=session,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -21,6 +22,7 @@ from emailengine.accounts.shaping import (
 from emailengine.model.codec import encode
 from emailengine.model.ids import unpack_attachment, unpack_message, unpack_text
 from emailengine.wire.errors import TheyBrokeProtocol
+from emailengine.wire.imap.body import Address, Envelope
 from emailengine.wire.imap.fetch import Fetched
 from emailengine.wire.imap.responses import Fetch, Response, parse
 from emailengine.wire.imap.splitter import Splitter
@@ -206,6 +208,27 @@ class DetailTests(SynchronousTestCase):
         self.assertNotIn("headers", told)
         self.assertNotIn("plain", told["text"])
         self.assertNotIn("isAutoReply", told)
+
+    def test_bare_envelope(self) -> None:
+        """Where the envelope has no address at all, the header's are told; else the envelope's alone."""
+        header = (
+            b"FROM: =?utf-8?Q?B=C3=B6b=2C_or_so?= <bob@example.net>\r\nTo: Anna\r\n <anna@example.org>,\r\n"
+            b"\t(x) carl@example.org\r\nX-Other: y\r\nCc: undisclosed-recipients:;\r\n\r\n"
+        )
+        bare = Fetched(1, uid=9, envelope=Envelope(subject=b"Hi"), sections={"HEADER.FIELDS": header})
+        told = json.loads(encode(shape_entry(bare, 3)))
+        self.assertEqual(told["from"], {"name": "B\u00f6b, or so", "address": "bob@example.net"})
+        self.assertEqual([one["address"] for one in told["to"]], ["anna@example.org", "carl@example.org"])
+        self.assertNotIn("cc", told)
+        detail = json.loads(encode(self.detail_of(Fetched(1, uid=9, flags=(), envelope=Envelope()), header)))
+        self.assertEqual(detail["from"]["address"], "bob@example.net")
+        full = Envelope(to=(Address(None, b"eve", b"example.com"),))
+        told = json.loads(encode(shape_entry(attrs.evolve(bare, envelope=full), 3)))
+        self.assertNotIn("from", told)
+
+    @staticmethod
+    def detail_of(one: Fetched, header: bytes) -> Any:
+        return shape_detail(one, sort_leaves(one.body), 3, "INBOX", None, header, None)
 
     def test_auto_reply(self) -> None:
         """Answers that nobody wrote, by subject and by header; nothing else."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from emailengine.accounts.addresses import HEADER_ITEM
 from emailengine.accounts.folders import Folders
 from emailengine.accounts.shaping import ENTRY_ITEMS, shape_entry
 from emailengine.accounts.verbs.entering import enter
@@ -44,7 +45,8 @@ class ListPage:
             if last < 1:
                 return Page(total, [])
             rows: list[Fetched] = await session.fetch_sequence(
-                f"{max(1, last - self.size + 1)}:{last}", entry_items(session)
+                f"{max(1, last - self.size + 1)}:{last}",
+                [*entry_items(session), *([HEADER_ITEM] if folders.bare_envelopes else [])],
             )
             # a message that came or went meanwhile moves every page by one
             if session.selected is None or session.selected.exists == total:
