@@ -113,6 +113,8 @@ class Moving:
     async def _expunge(self, uids: UidSet, folder: object) -> bool:
         if not uids:
             return True
+        if self._selected() is not folder:  # another one's UIDs: nothing here is named by them
+            return False
         if "UIDPLUS" not in self._offers:
             return await self._expunge_all_but_others(uids, folder)
         for one in self._texts(uids):
