@@ -48,7 +48,8 @@ def _any(*patterns: str) -> re.Pattern[str]:
 # Exchange says so when the password was right and the mailbox is not to be had with it.
 _NO_MAILBOX = _any(r"authenticated but not connected")
 _NOT_THESE = _any(
-    r"\b(?:invalid|incorrect|wrong|bad) (?:login|user ?name|user|password|credential|account)",
+    r"(?<!too many )\b(?:invalid|incorrect|wrong|bad) (?:auth\w* )?"
+    r"(?:login|user ?name|user|password|credential|account)",
     r"password (?:is |was )?(?:incorrect|invalid|wrong|expired|required|error)",
     r"credentials (?:are |were )?(?:invalid|incorrect|wrong)",
     r"app(?:lication)?[- ](?:specific )?password",

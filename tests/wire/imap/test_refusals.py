@@ -37,6 +37,8 @@ CREDENTIALS = (
     "NO Login failed: authentication failure",
     "NO Login incorrect",
     "NO Invalid login or password, please try again later",
+    "NO Invalid authentication credentials; try again later",
+    "NO Invalid password. Too many failed attempts will lock the account",
     "NO LOGIN Login error or password error",
     "NO Unsafe Login. Please contact kefu@188.com for help",
     "NO Login fail. Account is abnormal, service is not open, password is incorrect, login frequency limited, or"
@@ -66,6 +68,8 @@ NOT_NOW = (
     ("BAD Request is throttled. Suggested Backoff Time: 92415 milliseconds", Meaning.THROTTLED),
     ("NO Too many login attempts, please wait 5 minutes", Meaning.THROTTLED),
     ("NO Too many failed login attempts", Meaning.THROTTLED),
+    ("NO Too many invalid login attempts", Meaning.THROTTLED),
+    ("NO Too many wrong passwords, try again later", Meaning.THROTTLED),
     ("NO [ALERT] Your account has been temporarily locked", Meaning.THROTTLED),
     ("NO [UNAVAILABLE] Temporary authentication failure. [mx1:2023-01-01 10:00:00]", Meaning.UNAVAILABLE),
     ("NO Temporary authentication failure.", Meaning.UNAVAILABLE),
