@@ -29,7 +29,10 @@ from emailengine.wire.imap.tokens import END, MAX_NESTING, Piece, Reader, Token,
 from emailengine.wire.imap.uidset import EMPTY, MAX_UID, UidSet
 
 MAX_TEXT = 2 * 1024 * 1024
-"""Octets of a response that is more than numbers, literals aside: the envelope of a mail to 50 000 people fits."""
+"""Octets of a FETCH and of free text, literals and numbers aside: the envelope of a mail to 50 000 people fits."""
+
+MAX_WORDS = 64 * 1024
+"""The same for every other response: no name, and no list of flags or capabilities, is nearly as long."""
 
 MAX_NUMBERS = 2_000_000
 """Of a SEARCH: as many as fit into the longest line."""
@@ -196,6 +199,7 @@ def parse(
     utf8: bool = False,
     *,
     max_text: int = MAX_TEXT,
+    max_words: int = MAX_WORDS,
     max_numbers: int = MAX_NUMBERS,
     max_ranges: int = MAX_RANGES,
 ) -> Response:
@@ -212,8 +216,8 @@ def parse(
             if told is not None:
                 return told
     line, literals = join(pieces)
-    if len(line) > max_text:
-        line = _bounded(line, max_text)
+    if len(line) > min(max_text, max_words):
+        line = _bounded(line, max_text, max_words)
     match = _UNTAGGED.match(line)
     if match is None:
         return _continuation_or_tagged(line)
@@ -247,13 +251,14 @@ def parse(
     return Other(name, reader.rest())
 
 
-def _bounded(line: bytes, max_text: int) -> bytes:
+def _bounded(line: bytes, max_text: int, max_words: int) -> bytes:
     """The line if it is a long one for good reason: numbers do not count. Free text is cut."""
     match = _UNTAGGED.match(line)
     name = None if match is None else match[2].upper().decode("ascii")
     if name is None or name in _FREE_TEXT:
         return line[:max_text]
-    if name not in ("SEARCH", "SORT") and len(line.translate(None, b"0123456789:,")) > max_text:
+    most = max_text if name == "FETCH" else min(max_text, max_words)
+    if name not in ("SEARCH", "SORT") and len(line.translate(None, b"0123456789:,")) > most:
         raise TheyBrokeProtocol("a response is too long to be taken apart")
     return line
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from emailengine.wire.errors import TheyBrokeProtocol
-from emailengine.wire.imap.responses import ESearch, Status, Tagged, parse
+from emailengine.wire.imap.responses import ESearch, Fetched, Status, Tagged, parse
 from emailengine.wire.imap.splitter import Splitter
 from tests.wire.imap.transcripts import NAMES, said_by_server
 
@@ -93,6 +93,8 @@ class HostileTests(SynchronousTestCase):
         """A response that passes a limit is refused, and so cannot hold up everything else; its end is still known."""
         refused: list[tuple[bytes, dict[str, Any]]] = [
             (b"* X " + b"( ) " * 30, {"max_text": 100}),
+            (b"* NAMESPACE " + b"( ) " * 30, {"max_words": 100}),
+            (b'* LIST () "/" "' + b"\xff" * 100 + b'"', {"max_words": 100}),
             (b"* 1 FETCH (BODY (" + b'("a" "b")' * 30 + b"))", {"max_text": 100}),
             (b"* SEARCH" + b" 1" * 51, {"max_numbers": 50}),
             (b"* SORT" + b"\t1" * 51, {"max_numbers": 50}),
@@ -107,6 +109,7 @@ class HostileTests(SynchronousTestCase):
         self.assertEqual(parse([b"* BYE " + b"x" * 300], max_text=100), Status("BYE", None, "x" * 94))
         many = b",".join(b"%d" % one for one in range(1, 999, 2))
         self.assertIsInstance(parse([b"* ESEARCH ALL " + many], max_text=100), ESearch)
+        self.assertIsInstance(parse([b"* 1 FETCH (BODY (" + b'("a" "b")' * 30 + b"))"], max_words=100), Fetched)
 
     def test_trickle(self) -> None:
         """A long line, and a long literal, cost the same when they come in small portions."""
