@@ -9,7 +9,6 @@ Each response is parsed once and offered to the commands that run; what none of 
 from __future__ import annotations
 
 import copy
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -61,7 +60,7 @@ class _Job:
     pieces: Sequence[Piece] = field(repr=False)
     done: Deferred[Any] = field(init=False, repr=False)
     tag: bytes = b""
-    bursts: deque[list[bytes]] = field(factory=deque, repr=False)
+    bursts: list[list[bytes]] = field(factory=list, repr=False)
     """What waits for the server's leave to send it."""
     wanted: bool = True
     fault: TheyBrokeProtocol | None = None
@@ -99,7 +98,7 @@ class Connection(IMAP4Client):
         self._news = news
         self._lines = None if wire_log is None else Lines(wire_log)
         self._intake = Intake(clock, self._read, self._break, self._choose)
-        self._queue: deque[_Job] = deque()
+        self._queue: list[_Job] = []
         self._running: list[_Job] = []
         self._feeding: Feeding | None = None
         self._asked = False
@@ -242,7 +241,7 @@ class Connection(IMAP4Client):
             if self._running and not self._may_join(self._queue[0]):
                 self.end_idle()
                 return
-            job = self._queue.popleft()
+            job = self._queue.pop(0)
             self._tags += 1
             job.tag = b"%d" % self._tags
             job.bursts.extend(render(job.tag, job.pieces, self.literals))
@@ -252,7 +251,7 @@ class Connection(IMAP4Client):
             self._running.append(job)
             self._intake.line_by_line = job.command.alone_on_its_line
             job.command.sent()
-            self._say(job.bursts.popleft())
+            self._say(job.bursts.pop(0))
             self._watch()
 
     def _may_join(self, job: _Job) -> bool:
@@ -336,7 +335,7 @@ class Connection(IMAP4Client):
             return
         for job in self._running:
             if job.bursts:
-                self._say(job.bursts.popleft())
+                self._say(job.bursts.pop(0))
                 return
         for job in self._running:
             said = job.command.answer(challenge)
