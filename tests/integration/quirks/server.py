@@ -28,10 +28,30 @@ class Folder:
 
 
 class QuirkyServer:
-    """Listens on `port`; every login is good. `said` are the commands it got, of all connections."""
+    """
+    Listens on `port`; every login is good. `said` are the commands it got, of all connections.
 
-    def __init__(self, capabilities: str = "IMAP4rev1 IDLE") -> None:
+    `tells` are the commands with which it tells of new messages: none of them need be as in the RFC. With `proxied` it
+    is an HTTP proxy, too, that leads to nobody but itself: so it can have any name. `greeting` is its first word.
+    """
+
+    def __init__(
+        self,
+        capabilities: str = "IMAP4rev1 IDLE",
+        *,
+        tells: str = "IDLE NOOP STATUS STORE LIST LSUB SEARCH",
+        proxied: bool = False,
+        id_: str = "NIL",
+    ) -> None:
         self.capabilities = capabilities
+        self.tells = frozenset(tells.split())
+        self.proxied = proxied
+        self.id = id_
+        self.greeting = "* OK at your service"
+        self.uidnext = True  # told by SELECT and STATUS
+        self.wants_id = False  # before it opens a folder
+        self.backwards = False  # rows of FETCH from the last to the first
+        self.bare_envelopes = False  # without addresses
         self.folders = {"INBOX": Folder()}
         self.answers: dict[str, list[str] | str] = {}
         self.said: list[str] = []
@@ -87,16 +107,20 @@ class _Session:
         self._socket = connection
         self.selected: str | None = None
         self.idling: str | None = None
+        self.identified = False
         self._untold: int | None = None
 
     def close(self) -> None:
         self._socket.close()
 
     def news(self, exists: int) -> None:
-        if self.idling is not None:
+        if self.idling is not None and "IDLE" in self._server.tells:
             self._say(f"* {exists} EXISTS")
         else:
             self._untold = exists
+
+    def hello(self) -> None:
+        self._say("* OK Still here :)")
 
     def end_idle(self) -> None:
         """As a server that wants no more of it."""
@@ -105,9 +129,16 @@ class _Session:
             self._say(f"{tag} OK enough")
 
     def run(self) -> None:
-        self._say("* OK at your service")
+        lines = self._socket.makefile("rb")
         try:
-            for line in self._socket.makefile("rb"):
+            if self._server.proxied:
+                while lines.readline() not in (b"\r\n", b""):
+                    pass
+                self._say("HTTP/1.1 200 OK", "")
+            self._say(self._server.greeting)
+            if self._server.greeting.startswith("* BYE"):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            for line in lines:
                 with self._server.lock:
                     self._hear(line.decode().rstrip("\r\n"))
         except OSError:
@@ -124,6 +155,7 @@ class _Session:
         if self.idling is not None:
             if line.upper() == "DONE":
                 tag, self.idling = self.idling, None
+                self._tell("DONE")
                 self._say(f"{tag} OK done")
             return
         tag, _, command = line.partition(" ")
@@ -133,12 +165,15 @@ class _Session:
             self._say(*instead.replace("TAG", tag).split("\n"))
             return
         word = command.upper().removeprefix("UID ").split(" ", 1)[0]
-        if self._untold is not None and word not in ("SELECT", "FETCH"):
-            self._say(f"* {self._untold} EXISTS")
-            self._untold = None
+        self._tell(word)
         done = getattr(self, f"_{word.lower()}", lambda tag, command: "BAD what")(tag, command)
         if done:
             self._say(f"{tag} {done}")
+
+    def _tell(self, word: str) -> None:
+        if self._untold is not None and word in self._server.tells:
+            self._say(f"* {self._untold} EXISTS")
+            self._untold = None
 
     def _capability(self, tag: str, command: str) -> str:
         self._say(f"* CAPABILITY {self._server.capabilities}")
@@ -148,6 +183,15 @@ class _Session:
         return "OK welcome"
 
     _noop = _lsub = _unselect = _store = _login
+
+    def _id(self, tag: str, command: str) -> str:
+        self.identified = True
+        self._say(f"* ID {self._server.id}")
+        return "OK done"
+
+    def _enable(self, tag: str, command: str) -> str:
+        self._say(f"* ENABLED {command.partition(' ')[2]}")
+        return "OK done"
 
     def _idle(self, tag: str, command: str) -> str:
         self.idling = tag
@@ -171,7 +215,9 @@ class _Session:
         name, box = self._named(command)
         if box is None:
             return "NO [NONEXISTENT] no such folder"
-        told = f"MESSAGES {len(box.messages)} UIDNEXT {box.uidnext} UIDVALIDITY {box.uidvalidity} UNSEEN 0"
+        told = f"MESSAGES {len(box.messages)} UIDVALIDITY {box.uidvalidity} UNSEEN 0"
+        if self._server.uidnext:
+            told += f" UIDNEXT {box.uidnext}"
         self._say(f'* STATUS "{name}" ({told})')
         return "OK done"
 
@@ -180,12 +226,12 @@ class _Session:
         name, box = self._named(command)
         if box is None:
             return "NO [NONEXISTENT] no such folder"
+        if self._server.wants_id and not self.identified:
+            return "NO SELECT Unsafe Login. Please contact us for help"
         self.selected = name
-        self._say(
-            f"* {len(box.messages)} EXISTS",
-            f"* OK [UIDVALIDITY {box.uidvalidity}] .",
-            f"* OK [UIDNEXT {box.uidnext}] .",
-        )
+        self._say(f"* {len(box.messages)} EXISTS", f"* OK [UIDVALIDITY {box.uidvalidity}] .")
+        if self._server.uidnext:
+            self._say(f"* OK [UIDNEXT {box.uidnext}] .")
         return "OK [READ-WRITE] done"
 
     def _search(self, tag: str, command: str) -> str:
@@ -205,7 +251,8 @@ class _Session:
         if numbers == "*":
             numbers = str(len(messages))
         wanted = UidSet.parse(numbers)
-        for seq, uid in enumerate(messages, 1):
+        rows = list(enumerate(messages, 1))
+        for seq, uid in reversed(rows) if self._server.backwards else rows:
             if (uid if by_uid else seq) in wanted:
                 self._say(b"* %d FETCH (%s)" % (seq, b" ".join(self._told(uid, items))))
         return "OK done"
@@ -223,14 +270,17 @@ class _Session:
         if "RFC822.SIZE" in items:
             told.append(b"RFC822.SIZE %d" % len(whole))
         if "ENVELOPE" in items:
+            who = b"NIL" if self._server.bare_envelopes else _PERSON
             told.append(
                 b'ENVELOPE ("Wed, 25 Nov 2026 10:00:00 +0000" "number %d" %s %s %s NIL NIL NIL NIL "<%d@example.net>")'
-                % (uid, _PERSON, _PERSON, _PERSON, uid)
+                % (uid, who, who, who, uid)
             )
         if "BODYSTRUCTURE" in items:
             told.append(b'BODYSTRUCTURE ("TEXT" "PLAIN" ("CHARSET" "utf-8") NIL NIL "7BIT" %d 1)' % len(body))
         if "BODY.PEEK[HEADER]" in items:
             told.append(b"BODY[HEADER] {%d}\r\n%s" % (len(head), head))
+        if "BODY.PEEK[HEADER.FIELDS" in items:
+            told.append(b"BODY[HEADER.FIELDS (FROM)] {%d}\r\n%s" % (len(head), head))
         if "BODY.PEEK[1]" in items:
             told.append(b"BODY[1] {%d}\r\n%s" % (len(body), body))
         return told

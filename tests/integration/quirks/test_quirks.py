@@ -4,59 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import tempfile
-import unittest
-from pathlib import Path
-from typing import Any, ClassVar
 
-from tests.integration.daemon import Daemon
 from tests.integration.processes import eventually
-from tests.integration.quirks.server import Folder, QuirkyServer
-from tests.integration.receiver import Receiver
+from tests.integration.quirks.case import QuirksCase
+from tests.integration.quirks.server import Folder
 
 
-class QuirksTests(unittest.TestCase):
-    daemon: ClassVar[Daemon]
-    sink: ClassVar[Receiver]
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        directory = Path(tempfile.mkdtemp(prefix="ee-quirks-"))
-        cls.sink = Receiver(directory)
-        cls.addClassCleanup(cls.sink.stop)
-        cls.daemon = Daemon(directory).start()
-        cls.addClassCleanup(cls.daemon.kill)
-        cls.daemon.ask(
-            "POST", "/v1/settings", {"webhooksEnabled": True, "webhooks": cls.sink.url, "webhookEvents": ["*"]}
-        )
-
-    def serve(self, **more: Any) -> QuirkyServer:
-        """A server of this test's own, and an account on it named like the test."""
-        server = QuirkyServer(**more)
-        self.addCleanup(server.stop)
-        return server
-
-    @property
-    def account(self) -> str:
-        return self._testMethodName
-
-    def body(self, server: QuirkyServer) -> dict[str, Any]:
-        login = {"user": "anna", "pass": "secret"}
-        imap = {"host": "127.0.0.1", "port": server.port, "secure": False, "auth": login}
-        return {"account": self.account, "name": "Anna", "notifyFrom": "2026-01-01T00:00:00.000Z", "imap": imap}
-
-    def connect(self, server: QuirkyServer) -> None:
-        self.daemon.ask("POST", "/v1/account", self.body(server))
-        self.addCleanup(self.daemon.call, "DELETE", f"/v1/account/{self.account}")
-        self.daemon.wait_for_state(self.account, "connected")
-
-    def told(self, event: str = "messageNew") -> list[dict[str, Any]]:
-        return [row["body"] for row in self.sink.kept(event) if row["body"]["account"] == self.account]
-
-    def wait_for(self, count: int, event: str = "messageNew") -> list[dict[str, Any]]:
-        eventually(lambda: len(self.told(event)) >= count, f"{count} times {event}", 30)
-        return self.told(event)
-
+class QuirksTests(QuirksCase):
     def test_idle_refused(self) -> None:
         """A server that offers IDLE and refuses it is polled, over the same connection."""
         server = self.serve()
