@@ -47,6 +47,9 @@ class HeaderField(Record, kw_only=True):
     key: Annotated[str, Meta(min_length=1, max_length=1024, extra={"trim": True})]
     value: Annotated[str, Meta(max_length=10240, extra={"trim": True})] = ""
 
+    def __repr__(self) -> str:
+        return f"HeaderField(key={self.key!r})"  # the value is often a token
+
     def faults(self) -> Iterator[tuple[str, str]]:
         if not self.key.isascii() or any(sign in self.key for sign in ' :\r\n\0"'):
             yield "key", "must be the name of a header"
@@ -162,6 +165,9 @@ class AccountSettings(Record, kw_only=True):
     imap: ImapSettings | None = None
     smtp: SmtpSettings | None = None
 
+    def __repr__(self) -> str:
+        return f"AccountSettings(account={self.account!r})"  # the URLs in it have logins
+
     @property
     def announced_from(self) -> float | None:
         """`notify_from` in epoch seconds."""
@@ -204,6 +210,9 @@ class Registration(Request, kw_only=True):
     tz: Annotated[str, Meta(max_length=100)] | UnsetType = UNSET
     imap: Annotated[ImapSettings | UnsetType | None, _FALSE] = UNSET
     smtp: Annotated[SmtpSettings | UnsetType | None, _FALSE] = UNSET
+
+    def __repr__(self) -> str:
+        return "Registration()"  # as of what is stored
 
 
 class ImapUpdate(Request, kw_only=True):
@@ -262,6 +271,9 @@ class AccountUpdate(Request, kw_only=True):
     tz: Annotated[str, Meta(max_length=100)] | UnsetType = UNSET
     imap: Annotated[ImapUpdate | UnsetType | None, _FALSE] = UNSET
     smtp: Annotated[SmtpUpdate | UnsetType | None, _FALSE] = UNSET
+
+    def __repr__(self) -> str:
+        return "AccountUpdate()"  # as of what is stored
 
 
 def registered(sent: Registration, stored: AccountSettings | None, *, account: str, now: str) -> AccountSettings:

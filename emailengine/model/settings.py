@@ -142,6 +142,9 @@ class Settings(Request, kw_only=True):
     imap_client_vendor: Text1024 | UnsetType = UNSET
     imap_client_support_url: _Link | UnsetType = UNSET
 
+    def __repr__(self) -> str:
+        return "Settings()"  # there are logins and a secret in it
+
 
 KEYS: Mapping[str, str] = {one.encode_name: one.name for one in msgspec.structs.fields(Settings)}
 """The keys that exist: names on the wire and in `Settings`."""

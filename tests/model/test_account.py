@@ -24,6 +24,7 @@ from emailengine.model.account import (
 )
 from emailengine.model.accountview import Live, listed, shown
 from emailengine.model.codec import encode, read
+from emailengine.model.settings import Settings
 
 NOW = "2026-01-01T00:00:00.000Z"
 IMAP = {"host": "imap.example.com", "port": 993, "secure": True, "auth": {"user": "me", "pass": "pass-word"}}
@@ -163,10 +164,19 @@ class UpdateTests(SynchronousTestCase):
 class MaskTests(SynchronousTestCase):
     def test_nothing_shown(self) -> None:
         """No view of an account, and no text of it in a log, holds a secret."""
-        views = encode(shown(STORED, Live())) + encode(listed(STORED, Live())) + repr(STORED.imap).encode()
+        views = encode(shown(STORED, Live())) + encode(listed(STORED, Live())) + repr(STORED).encode()
         for secret in (b"pass-word", b"access-token", b"hook-login", b"proxy-login"):
             self.assertNotIn(secret, views)
+            self.assertNotIn(secret, repr(STORED.imap).encode())
         self.assertNotIn(b"header-value", encode(shown(STORED, Live())))
+        self.assertNotIn("header-value", repr(STORED.webhooks_custom_headers))
+        body = {"webhooks": "https://u:hook-login@h/", "proxy": "http://u:proxy-login@h"}
+        for sent in (
+            read(body | {"account": "a", "name": "A"}, Registration),
+            read(body, AccountUpdate),
+            read({"proxyUrl": body["proxy"], "webhooks": body["webhooks"]}, Settings),
+        ):
+            self.assertNotIn("-login", repr(sent))
 
     def test_sent_back(self) -> None:
         """What was shown can be sent back whole, and changes nothing."""
