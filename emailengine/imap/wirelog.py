@@ -21,10 +21,12 @@ _SHORT: Final = 4
 
 _FETCH = re.compile(rb"\*[ \t]+[0-9]+[ \t]+FETCH[ \t]", re.IGNORECASE)
 _CONTENT = re.compile(
-    rb'((?:(?:BODY|BINARY)\[(?:[^\]"]|"(?:[^"\\]|\\.)*+")*+\](?:<[0-9]+>)?|RFC822(?:\.HEADER|\.TEXT)?|PREVIEW)[ \t]+)'
-    rb'(?:"((?:[^"\\]|\\.)*+)(?:"|\Z)|(?!NIL\b|~?\{|RFC822|PREVIEW)([^ \t()"]++))',
+    rb'((?:(?:BODY|BINARY)\[(?:[^\]"]|"(?:[^"\\]|\\.)*+")*+\](?:<[0-9]+>)?|RFC822(?:\.HEADER|\.TEXT)?|PREVIEW)[ \t]*+)'
+    rb'(?:"((?:[^"\\]|\\.)*+)(?:"|\Z)|(?<=[ \t])(?!NIL\b|~?\{|RFC822|PREVIEW)([^ \t()"]++))',
     re.IGNORECASE,
 )
+_MAY_BE_CONTENT = (b"BODY[", b"BINARY[", b"RFC822 ", b"RFC822\t", b'RFC822"', b"RFC822.T", b"RFC822.H", b"PREVIEW")
+"""What one of is in a line that the expression above finds something in: it is slow."""
 _ARGUMENT = re.compile(r'"((?:[^"\\]|\\.)*+)"|([^\s"]+)')
 _BETWEEN = re.compile(r"[\x00\x01\s]+")
 
@@ -78,7 +80,9 @@ class Lines:
     def heard(self, pieces: Sequence[Piece], *, secret: bool) -> None:
         octets = _shown(pieces)
         if _FETCH.match(octets):
-            octets = _CONTENT.sub(_length, octets)
+            upper = octets.upper()
+            if any(name in upper for name in _MAY_BE_CONTENT):
+                octets = _CONTENT.sub(_length, octets)
         line = octets.decode("utf-8", "backslashreplace")
         self._log.heard(_cut(f"+ {_MASK}" if secret and line.startswith("+") else self._masked(line)))
 

@@ -159,6 +159,7 @@ class LinesTests(SynchronousTestCase):
             ('UID 3 BODY[1.2]<0> "se\\"cret) " FLAGS ()', "UID 3 BODY[1.2]<0> {9} FLAGS ()"),
             ('body[HEADER.FIELDS ("X]Y")] "secret"', 'body[HEADER.FIELDS ("X]Y")] {6}'),
             ("BODY[1] secret FLAGS ()", "BODY[1] {6} FLAGS ()"),
+            ('BODY[1]"secret" RFC822"secret"', "BODY[1]{6} RFC822{6}"),
             ("BODY[1] NIL BODY[2] nil", "BODY[1] NIL BODY[2] nil"),
             ('RFC822.TEXT "secret" RFC822.SIZE 5 RFC822 "secret"', "RFC822.TEXT {6} RFC822.SIZE 5 RFC822 {6}"),
             ('BINARY[1] "" PREVIEW "secret"', "BINARY[1] {0} PREVIEW {6}"),
