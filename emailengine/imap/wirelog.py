@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
@@ -116,16 +116,19 @@ def _length(found: re.Match[bytes]) -> bytes:
 
 
 def _secrets(pieces: Sequence[Piece], word: str = "") -> Iterator[str]:
-    """What must not be shown when the server repeats it: the values, and what they say in base64."""
+    """What must not be shown when the server repeats it: the values, in base64 and without it."""
     for n, piece in enumerate(pieces):
         text = (piece.data if isinstance(piece, Literal) else piece).decode("utf-8", "backslashreplace")
         if isinstance(piece, Literal):
             yield text
+            yield b64encode(piece.data).decode("ascii")
             continue
         for quoted, plain in _ARGUMENT.findall(text[len(word) :] if n == 0 else text):
             if quoted:
+                value = re.sub(r"\\(.)", r"\1", quoted)
                 yield quoted
-                yield re.sub(r"\\(.)", r"\1", quoted)
+                yield value
+                yield b64encode(value.encode()).decode("ascii")
             elif plain:
                 yield plain
                 try:
