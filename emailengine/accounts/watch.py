@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from emailengine.accounts.folders import Folder
 from emailengine.accounts.oddities import bare_envelopes, watching
+from emailengine.accounts.patience import patiently
 from emailengine.accounts.resting import Resting
 from emailengine.accounts.syncing import PHANTOM, THOROUGH
 from emailengine.core.flag import Flag
@@ -83,7 +84,10 @@ class Watch:
     async def _list(self, items: Sequence[str]) -> Sequence[ListedFolder]:
         """What LIST tells; nothing where the server refuses to tell it again."""
         try:
-            listed = await self._session.list_folders(items)
+            if self._folders.by_path:
+                listed = await self._session.list_folders(items)
+            else:
+                listed = await patiently(self._clock, lambda: self._session.list_folders(items))
         except ServerRefused as refused:
             if refused.meaning is Meaning.CREDENTIALS:  # Exchange takes a login that opens no mailbox
                 raise AuthenticationRefused(refused.message, code=refused.code, meaning=refused.meaning) from refused

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from attrs import define
 
 from emailengine.errors import MessageNotFound, ServerRefused
-from emailengine.imap.commands.fetch import PART_NUMBER, Decoded, FetchUids, StreamPart
+from emailengine.imap.commands.fetch import PART_NUMBER, Decoded, FetchSequence, FetchUids, StreamPart
 from emailengine.imap.commands.store import gone
 from emailengine.imap.connection import Connection
 from emailengine.imap.offers import fetch_items
@@ -28,15 +28,20 @@ class Reading:
         known = fetch_items(items, self._offers) or ["UID"]
         found: list[Fetched] = []
         for numbers in self._texts(uids):
-            command = FetchUids(numbers, uids, known, changed_since=changed_since)
-            try:
-                rows = await self._connection.run(command)
-            except ServerRefused as error:
-                if not gone(error):
-                    raise
-                rows = command.found
-            found += rows
+            found += await self._found(FetchUids(numbers, uids, known, changed_since=changed_since))
         return found
+
+    async def numbered(self, numbers: str, items: Sequence[str]) -> list[Fetched]:
+        """As `Session.fetch_sequence`."""
+        return await self._found(FetchSequence(numbers, fetch_items(items, self._offers) or ["UID"]))
+
+    async def _found(self, command: FetchUids | FetchSequence) -> list[Fetched]:
+        try:
+            return await self._connection.run(command)
+        except ServerRefused as error:
+            if not gone(error):
+                raise
+            return command.found
 
     async def part(self, uid: int, section: str, offset: int, size: int, *, binary: bool) -> bytes:
         """As `Session.fetch_part`."""

@@ -17,7 +17,6 @@ from emailengine.imap.commands.append import Append
 from emailengine.imap.commands.auth import Logout
 from emailengine.imap.commands.copy import Moved as Moved
 from emailengine.imap.commands.fetch import Decoded as Decoded
-from emailengine.imap.commands.fetch import FetchSequence
 from emailengine.imap.commands.folders import Create, Delete, Rename, Subscribe, Unsubscribe
 from emailengine.imap.commands.idle import Idle, Noop
 from emailengine.imap.commands.quota import GetQuotaRoot, Storage
@@ -29,7 +28,7 @@ from emailengine.imap.finding import Finding, older, younger
 from emailengine.imap.hearing import Ears
 from emailengine.imap.listing import Listing
 from emailengine.imap.moving import Moving
-from emailengine.imap.offers import append_limit, fetch_items, meant, not_understood
+from emailengine.imap.offers import append_limit, meant, not_understood
 from emailengine.imap.opening import open_connection, shared
 from emailengine.imap.reading import Reading
 from emailengine.imap.target import Appended as Appended
@@ -363,8 +362,7 @@ class Session:
 
     async def fetch_sequence(self, numbers: str, items: Sequence[str]) -> list[Fetched]:
         """As `fetch`, by sequence numbers as text: `1:20,25`, `*`."""
-        known = fetch_items(items, self.capabilities) or ["UID"]
-        return await self._connection.run(FetchSequence(numbers, known))
+        return await self._reading.numbered(numbers, items)
 
     async def fetch_part(self, uid: int, section: str, *, offset: int, size: int, binary: bool = False) -> bytes:
         """

@@ -132,6 +132,11 @@ class FetchTests(SessionCase):
             ("UID FETCH 1:2 (UID)", "* 1 FETCH (UID 1)\n. NO Some of the requested messages no longer exist"),
         )
         self.assertEqual([row.uid for row in rows], [1])
+        rows = self.ask(
+            self.session.fetch_sequence("1:2", ["UID"]),
+            ("FETCH 1:2 (UID)", "* 2 FETCH (UID 9)\n. NO Some of the requested messages no longer exist"),
+        )
+        self.assertEqual([row.uid for row in rows], [9])
         self.error(ServerRefused, self.session.fetch(UidSet.of([1]), ["UID"]), ("UID FETCH 1 (UID)", ". NO never"))
 
     def test_decoded(self) -> None:

@@ -20,9 +20,13 @@ class ServersCase(QuirksCase):
         """Mail that comes now is announced, each message once, and all of it can be listed."""
         server.deliver(count=count)
         total = len(server.folders["INBOX"].messages)
-        told = self.wait_for(total)
+        eventually(lambda: len(self.of_inbox()) >= total, f"{total} messages are announced", 30)
+        told = self.of_inbox()
         self.assertEqual([one["data"]["uid"] for one in told], list(range(1, total + 1)))
         self.assertEqual([one["subject"] for one in self.listed()], [f"number {n}" for n in range(total, 0, -1)])
+
+    def of_inbox(self) -> list[dict[str, Any]]:
+        return [one for one in self.told() if one["path"] == "INBOX"]
 
 
 class WatchingTests(ServersCase):
@@ -176,7 +180,7 @@ class RefusalsTests(ServersCase):
         server.answers = {"FETCH": [self.THROTTLED] * 3}
         self.assertEqual(len(self.listed()), 2)
         self.assertEqual(server.answers["FETCH"], [])
-        self.assertEqual(server.logins, 1)
+        self.assertLessEqual(server.logins, 2)  # one of them for a listing
 
     def test_throttled_at_first(self) -> None:
         """Throttled before anything is known: the account is connected in the end, with few logins."""
@@ -185,7 +189,7 @@ class RefusalsTests(ServersCase):
         server.answers["SELECT"] = [self.THROTTLED] * 2
         self.connect(server)
         self.announced(server)
-        self.assertLessEqual(server.logins, 3)
+        self.assertLessEqual(server.logins, 2)
 
     def test_gone(self) -> None:
         """Outlook's NO because some messages are gone is no failure: those that are there are told."""
