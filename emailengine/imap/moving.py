@@ -15,10 +15,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from emailengine.core.gates import Gate
 from emailengine.errors import ServerRefused
 from emailengine.imap.commands.command import Command
 from emailengine.imap.commands.copy import CopyUids, Moved, MoveUids, joined
@@ -50,7 +51,8 @@ class Moving:
     _finding: Finding
     _texts: Callable[[UidSet], Iterable[str]]
     _selected: Callable[[], object]
-    _stay: DeferredLock = field(factory=DeferredLock, init=False)
+    _turns: Gate | None = field(default=None, init=False)
+    """There is one only while somebody is here."""
 
     async def copy(self, uids: UidSet, path: str) -> Moved:
         """As `Session.copy`."""
@@ -70,15 +72,20 @@ class Moving:
 
     async def alone(self, work: Coroutine[Any, Any, T]) -> T:
         """What several commands do in one folder, or to select another: one at a time, in the order of the calls."""
+        turns = self._turns
+        if turns is None:
+            turns = self._turns = Gate(1)
         try:
-            await self._stay.acquire()
+            await turns.acquire()
         except CancelledError:
             work.close()
             raise
         try:
             return await work
         finally:
-            self._stay.release()
+            turns.release()
+            if self._turns is turns and turns.free and not turns.waiting:
+                self._turns = None
 
     async def _store(self, uids: UidSet, make: Callable[[str], Command[None]]) -> None:
         for one in self._texts(uids):

@@ -189,6 +189,14 @@ class OrderTests(SessionCase):
         assert self.session.selected is not None
         self.assertEqual(self.session.selected.path, "other")
 
+    def test_many_lost(self) -> None:
+        """However many wait for their turn, all hear that the connection is lost."""
+        self.select()
+        results = [self.start(self.session.store(UidSet.of([1]), "+", ["\\Seen"])) for _ in range(1000)]
+        self.peer.lose()
+        for one in results:
+            self.failureResultOf(one, ConnectionLost)
+
     def test_select_given_up(self) -> None:
         """Who gives up selecting lets the next one go on."""
         self.select()
