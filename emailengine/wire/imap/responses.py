@@ -211,7 +211,7 @@ def parse(
     """
     if len(pieces) == 1:
         line = pieces[0]
-        if isinstance(line, bytes):
+        if isinstance(line, bytes) and len(line) <= max_text:
             told = flags_only(line)
             if told is not None:
                 return told

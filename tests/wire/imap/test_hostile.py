@@ -93,6 +93,7 @@ class HostileTests(SynchronousTestCase):
         """A response that passes a limit is refused, and so cannot hold up everything else; its end is still known."""
         refused: list[tuple[bytes, dict[str, Any]]] = [
             (b"* X " + b"( ) " * 30, {"max_text": 100}),
+            (b"* 1 FETCH (FLAGS (" + b"a " * 90 + b"))", {"max_text": 100}),
             (b"* NAMESPACE " + b"( ) " * 30, {"max_words": 100}),
             (b'* LIST () "/" "' + b"\xff" * 100 + b'"', {"max_words": 100}),
             (b"* 1 FETCH (BODY (" + b'("a" "b")' * 30 + b"))", {"max_text": 100}),
