@@ -105,6 +105,7 @@ _LIST = re.compile(
     rb'[ \t]*+\(([^()"\n]*+)\)[ \t]++(?:"(\\?+.|)"(?=[ \t])|([Nn][Ii][Ll]))[ \t]++'
     rb'(?:"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)"(?![^ \t\r])|([^" \t\r\n()][^"\n()]*+))'
 )
+_BLANKS = (b" ", b"\t")
 _LONE_BACKSLASH = re.compile(rb'[ \t]*+"\\"(?=[ \t])')
 _LONE_BACKSLASH_LAST = re.compile(rb' "\\"(?=\)[ ()]|\)\Z)')
 
@@ -124,10 +125,14 @@ def read_list(kind: str, reader: Reader, utf8: bool) -> ListEntry:
         between: Token = b"\\"
     else:
         between = reader.value()
+    written = reader.text[reader.pos :].strip()
     raw = _name(reader)
+    separate = reader.text[reader.pos : reader.pos + 1] in _BLANKS
     extended: dict[str, Token] = {}
     rest = reader.rest()
-    if rest and isinstance(rest[0], list):
+    if rest and written[:1] != b'"' and b"\n" not in written and not (separate and _are_extensions(rest[0])):
+        raw = written  # a name with spaces or parentheses and no quotes
+    elif rest and isinstance(rest[0], list):
         told = rest[0]
         for key, value in zip(told[::2], told[1::2], strict=False):
             if isinstance(key, bytes):
@@ -203,6 +208,16 @@ def _name(reader: Reader) -> bytes:
     if isinstance(token, list):
         raise TheyBrokeProtocol("a list where the name of a mailbox should be")
     return b"NIL" if token is None else token
+
+
+def _are_extensions(told: Token) -> bool:
+    """RFC 5258 6: names and values in turn. The values that are defined are lists, but not with every server."""
+    if not isinstance(told, list) or len(told) % 2:
+        return False
+    return all(
+        isinstance(value, list) or (isinstance(name, bytes) and name.upper() in (b"CHILDINFO", b"OLDNAME"))
+        for name, value in zip(told[::2], told[1::2], strict=True)
+    )
 
 
 def _attributes(words: list[bytes]) -> frozenset[str]:
