@@ -16,7 +16,7 @@ from attrs import define, field
 
 from emailengine.accounts.folders import Folder
 from emailengine.accounts.ledger import Ledger, by_block
-from emailengine.errors import ProtocolFault, ServerRefused
+from emailengine.errors import Meaning, ProtocolFault, ServerRefused
 from emailengine.imap.session import Selected, Session
 from emailengine.model.event import Say
 from emailengine.sync.diff import flag_changes
@@ -28,6 +28,7 @@ from emailengine.wire.imap.uidset import EMPTY, MAX_UID, UidSet
 
 SLICE = 512  # messages a command: the reply stays under 40 KiB
 FEW = 16  # new messages whose content is read with the news of them
+_LATER = (Meaning.THROTTLED, Meaning.LIMIT)  # whatever else is asked for meets the same
 _BLOCKS = 64  # index blocks that are compared in one slice
 _WINDOW = 65536  # UIDs that one CHANGEDSINCE asks about in a large folder
 _DAY = 86400.0
@@ -293,7 +294,7 @@ class Pass:
         except (ServerRefused, ProtocolFault) as error:
             # one message that the server cannot show, or shows in a way nobody can read, must not hide the others
             self.session.check()
-            if not extra or (isinstance(error, ServerRefused) and error.meaning.passes):
+            if not extra or (isinstance(error, ServerRefused) and error.meaning in _LATER):
                 raise
             extra = []
             found = await self.session.fetch(part, _NEWS)
