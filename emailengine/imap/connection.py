@@ -139,11 +139,13 @@ class Connection(IMAP4Client):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._closed = True
-        self._intake.end()
-        self._over(self._translated(reason))
-        leaving, self._leaving = self._leaving, []
-        for one in leaving:
-            one.callback(None)
+        try:
+            self._intake.end()
+        finally:  # whatever a listener raised
+            self._over(self._translated(reason))
+            leaving, self._leaving = self._leaving, []
+            for one in leaving:
+                one.callback(None)
 
     def timeoutConnection(self) -> None:
         """Deadlines are with those who wait; Twisted's timer is never set."""

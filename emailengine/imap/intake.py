@@ -155,7 +155,11 @@ class Intake:
 
     def _go_on(self) -> None:
         self._turn = None
-        self._go(self._clock.seconds() + _TURN)
+        try:
+            self._go(self._clock.seconds() + _TURN)
+        except Exception:
+            self.transport.abortConnection()  # as the transport does where it calls us itself
+            raise
         if self._turn is None and not self._held and not self._over:
             self.transport.resumeProducing()
 

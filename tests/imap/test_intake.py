@@ -188,6 +188,27 @@ class IntakeTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(self.peer.producerState, "producing")
 
+    def test_faulty_listener(self) -> None:
+        """A listener that raises, in a turn or when the connection is lost, leaves nobody waiting."""
+
+        def fail(response: Response) -> None:
+            self.news.append(response)
+            if len(self.news) > 100:
+                raise ZeroDivisionError
+
+        for in_a_turn in (True, False):
+            self.connect(Ticking())
+            self.connection._news = fail
+            done, gone = self.connection.run(Noop()), self.connection.gone()
+            self.peer.say(*[f"* {n} EXISTS" for n in range(500)])
+            with self.assertRaises(ZeroDivisionError):
+                while in_a_turn:
+                    self.clock.advance(0)
+                self.peer.lose()
+            self.failureResultOf(done, ConnectionLost)
+            self.successResultOf(gone)
+            self.assertTrue(self.peer.closed)
+
     def test_lost_while_paused(self) -> None:
         """A connection that is lost gives all that had arrived to a consumer that had paused, and is over."""
         got: list[bytes] = []
