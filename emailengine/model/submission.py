@@ -91,7 +91,7 @@ class SubmitRequest(Request, kw_only=True):
         "baseUrl": "tracking",
         "gateway": "gateways",
         "dsn": "delivery status notifications",
-        "proxy": "proxies",
+        "proxy": "proxies of single messages",
         "previewText": "preview text",
         "locale": "quoting of the original message",
         "tz": "quoting of the original message",
