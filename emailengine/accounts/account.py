@@ -95,6 +95,7 @@ class Account(Service):
         self._reconnect = Reconnect()
         self._owner = 0
         self._session: Session | None = None
+        self._heard_at: float | None = None
         self._resting = False
         self._asked_at = float("-inf")
         self._again = False
@@ -122,8 +123,8 @@ class Account(Service):
 
     @property
     def heard_at(self) -> float | None:
-        """When, by the clock, the mail server was last heard of; None without a connection."""
-        return None if self._session is None else self._session.heard_at
+        """When, by the clock, the mail server was last heard of; None if it never was."""
+        return self._heard_at if self._session is None else self._session.heard_at
 
     async def ask(self, verb: Verb, deadline: Deadline, *, long: bool = False) -> Any:
         """
@@ -305,7 +306,7 @@ class Account(Service):
             self._resting = False
             if self._session is not None:
                 self._session.abort("done")
-                self._session = None
+                self._heard_at, self._session = self._session.heard_at, None
             self._further.close()
         if self.state not in USABLE:
             self._lane.fail_all(unavailable(self.state))

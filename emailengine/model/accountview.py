@@ -129,7 +129,7 @@ class Live(Answer, kw_only=True):
 class AccountDetail(Answer, kw_only=True):
     """
     One account, with its secrets masked. `quota` is false where the server does not tell. `lastHeard` is when the mail
-    server last said anything on the connection that watches the mailbox; absent while there is none.
+    server last said anything on the connection that watches the mailbox, or on the last one; absent before the first.
     """
 
     account: str

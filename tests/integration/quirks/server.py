@@ -10,6 +10,7 @@ import re
 import socket
 import threading
 import time
+from contextlib import suppress
 
 from emailengine.wire.imap.uidset import MAX_UID, UidSet
 
@@ -111,6 +112,8 @@ class _Session:
         self._untold: int | None = None
 
     def close(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def news(self, exists: int) -> None:
