@@ -16,7 +16,8 @@ from attrs import define, field
 
 from emailengine.accounts.folders import Folder
 from emailengine.accounts.ledger import Ledger, by_block
-from emailengine.errors import Meaning, ProtocolFault, ServerRefused
+from emailengine.accounts.legible import bear, legible
+from emailengine.errors import ProtocolFault, ServerRefused
 from emailengine.imap.session import Selected, Session
 from emailengine.model.event import Say
 from emailengine.sync.diff import flag_changes
@@ -28,7 +29,6 @@ from emailengine.wire.imap.uidset import EMPTY, MAX_UID, UidSet
 
 SLICE = 512  # messages a command: the reply stays under 40 KiB
 FEW = 16  # new messages whose content is read with the news of them
-_LATER = (Meaning.THROTTLED, Meaning.LIMIT)  # whatever else is asked for meets the same
 _BLOCKS = 64  # index blocks that are compared in one slice
 _WINDOW = 65536  # UIDs that one CHANGEDSINCE asks about in a large folder
 _DAY = 86400.0
@@ -206,7 +206,7 @@ class Pass:
         start, end = position.todo, position.silent_until - 1
         floor = None if self.floor is None or position.quiet else int(self.floor)
         items = ["UID", "FLAGS"] if floor is None else ["UID", "FLAGS", "INTERNALDATE"]
-        told = await self.session.fetch(UidSet.of_range(start, end), items)
+        told = await legible(self.session, UidSet.of_range(start, end), items)
         found = _rows(told, start, end)
         fresh = [
             row.uid or 0
@@ -228,7 +228,7 @@ class Pass:
         says: list[Say] = []
         if span is not None:
             first, last = span[0], min(span[1], self._position.silent_until - 1)
-            found = _rows(await self.session.fetch(UidSet.of_range(first, last), ["UID", "FLAGS"]), first, last)
+            found = _rows(await legible(self.session, UidSet.of_range(first, last), ["UID", "FLAGS"]), first, last)
             fresh = await self._fresh_of(self._candidates & UidSet.of_range(first, last) & UidSet.of(found))
             says = self.ledger.teller().messages_new(fresh)
         if done:
@@ -251,7 +251,7 @@ class Pass:
         floor = int(self.floor)
         fresh = []
         for part in candidates.slices(SLICE):
-            for row in await self.session.fetch(part, ["UID", "INTERNALDATE"]):
+            for row in await legible(self.session, part, ["UID", "INTERNALDATE"]):
                 if row.uid in part and row.internal_date is not None and int(row.internal_date) >= floor:
                     fresh.append(row.uid or 0)
         return sorted(fresh)
@@ -292,12 +292,9 @@ class Pass:
         try:
             found = await self.session.fetch(part, [*_NEWS, *extra])
         except (ServerRefused, ProtocolFault) as error:
-            # one message that the server cannot show, or shows in a way nobody can read, must not hide the others
-            self.session.check()
-            if not extra or (isinstance(error, ServerRefused) and error.meaning in _LATER):
-                raise
+            bear(self.session, error)
             extra = []
-            found = await self.session.fetch(part, _NEWS)
+            found = await legible(self.session, part, _NEWS)
         start = part.first or 1
         found = [row for row in found if row.uid is not None and row.uid >= start and row.flags is not None]
         if not found:
@@ -336,7 +333,7 @@ class Pass:
 
     def _changes_in(self, span: UidSet, since: int) -> Callable[[], Awaitable[None]]:
         async def read() -> None:
-            found = await self.session.fetch(span, ["UID", "FLAGS"], changed_since=since)
+            found = await legible(self.session, span, ["UID", "FLAGS"], since)
             self._raise_modseq(found)
             await self._note_flags(found)
 
@@ -356,10 +353,17 @@ class Pass:
 
     async def _read_moved(self, moved: set[int], uids: set[int]) -> None:
         if uids:
-            await self._note_flags(await self.session.fetch(UidSet.of(uids), ["UID", "FLAGS"]))
+            await self._note_flags(await legible(self.session, UidSet.of(uids), ["UID", "FLAGS"]))
         numbers = ",".join(str(one) for one in sorted(moved) if one <= self._selected.exists)
-        if numbers:
-            await self._note_flags(await self.session.fetch_sequence(numbers, ["UID", "FLAGS"]))
+        if not numbers:
+            return
+        try:
+            found = await self.session.fetch_sequence(numbers, ["UID", "FLAGS"])
+        except (ServerRefused, ProtocolFault) as error:
+            bear(self.session, error)
+            self._steps.appendleft(self._prepare_all)
+        else:
+            await self._note_flags(found)
 
     async def _note_flags(self, found: Iterable[Fetched]) -> None:
         seen = {row.uid: flag_set(row.flags) for row in found if row.uid is not None and row.flags is not None}
@@ -384,7 +388,7 @@ class Pass:
 
     async def _read_flags(self, part: UidSet) -> None:
         span = UidSet.of_range(part.first or 1, part.last or 1)
-        await self._note_flags(await self.session.fetch(span, ["UID", "FLAGS"]))
+        await self._note_flags(await legible(self.session, span, ["UID", "FLAGS"]))
 
     # comparing
 

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from emailengine.errors import MailServerError, Meaning, ServerRefused
+from emailengine.errors import EmailEngineError, MailServerError, Meaning, ServerRefused
 
 T = TypeVar("T")
 
@@ -19,9 +19,9 @@ _FIRST: Final = 10.0
 """Seconds, doubled each time, where the server names none."""
 
 
-def stay_away(error: MailServerError, times: int) -> float:
+def stay_away(error: EmailEngineError, times: int) -> float:
     """Seconds to leave the server alone after it has refused something `times` times before."""
-    named = error.retry_after
+    named = error.retry_after if isinstance(error, MailServerError) else None
     return min(LONGEST, _FIRST * 2 ** min(times, 10) if named is None else max(1.0, named))
 
 

@@ -11,7 +11,7 @@ from emailengine.accounts.folders import Folder
 from emailengine.accounts.ledger import Ledger
 from emailengine.accounts.passes import Pass, Replaced
 from emailengine.accounts.patience import stay_away
-from emailengine.errors import Meaning, ServerRefused
+from emailengine.errors import Meaning, ProtocolFault, ServerRefused
 from emailengine.imap.session import Selected, Session
 from emailengine.sync.plan import FlagLook, Look, Plan, Seen, plan
 
@@ -51,6 +51,10 @@ class Syncing:
             await self._slice(folder)
         except ServerRefused as refused:
             self._set_aside(folder, refused)
+        except ProtocolFault as fault:
+            self._session.check()
+            # what cannot be read must not hide the other folders, nor make us log in again and again
+            self._set_aside(folder, fault)
         except Replaced:
             self._forget(folder)
 
@@ -130,17 +134,18 @@ class Syncing:
         folder.busy = False
         folder.dirty = folder.stale = True
 
-    def _set_aside(self, folder: Folder, refused: ServerRefused) -> None:
+    def _set_aside(self, folder: Folder, refused: ServerRefused | ProtocolFault) -> None:
         self._forget(folder)
         reason = refused.message
-        if refused.meaning.passes:
+        meaning = refused.meaning if isinstance(refused, ServerRefused) else Meaning.UNAVAILABLE
+        if meaning.passes:
             wait = stay_away(refused, folder.delays)
             folder.delays += 1
         else:
             folder.failures += 1
             wait = ASIDE * 2 ** (folder.failures - 1) if folder.failures < PHANTOM else PHANTOM_ASIDE
         folder.aside_until = until = self._shared.clock.seconds() + wait
-        if refused.meaning is Meaning.THROTTLED:  # whatever else is asked for meets the same
+        if meaning is Meaning.THROTTLED:  # whatever else is asked for meets the same
             for one in self._account.folders.by_path.values():
                 one.aside_until = max(one.aside_until, until)
         log.warn(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from attrs import define, field
@@ -70,6 +70,7 @@ class Session:
         self.selected: Selected | None = None
         self.fuse: int | None = None
         self.unreadable: set[int] = set()  # UIDs of messages whose content the server cannot show
+        self.broken: dict[int, Exception] = {}  # what a command ends with that asks for that message at all
         self.calls: list[str] = []
 
     def check(self) -> None:
@@ -118,6 +119,7 @@ class Session:
         self._called("fetch")
         if "ENVELOPE" in items and any(uid in uids for uid in self.unreadable):
             raise ServerRefused("NO", "SERVERBUG", "cannot read it")
+        self._break(uid for uid in self.mailbox.messages if uid in uids)
         return [
             self._row(seq, uid, items)
             for seq, uid in enumerate(sorted(self.mailbox.messages), 1)
@@ -131,7 +133,13 @@ class Session:
             wanted = UidSet.of([len(rows)] if rows else [])
         else:
             wanted = UidSet.parse(numbers)
+        self._break(uid for seq, uid in rows if seq in wanted)
         return [self._row(seq, uid, items) for seq, uid in rows if seq in wanted]
+
+    def _break(self, uids: Iterable[int]) -> None:
+        for uid in uids:
+            if uid in self.broken:
+                raise self.broken[uid]
 
     def _row(self, seq: int, uid: int, items: Sequence[str]) -> Fetched:
         one = self.mailbox.messages[uid]

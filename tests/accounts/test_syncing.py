@@ -14,7 +14,7 @@ from emailengine.accounts.shared import Shared
 from emailengine.accounts.syncing import Syncing
 from emailengine.accounts.verbs.reading import TextWish
 from emailengine.core.secrets import Vault
-from emailengine.errors import ConnectionLost
+from emailengine.errors import ConnectionLost, ProtocolFault, ServerRefused
 from emailengine.model.account import AccountSettings
 from emailengine.model.dates import iso
 from emailengine.model.event import Say
@@ -221,6 +221,42 @@ class ChangesTests(SyncingCase):
         self.folder.dirty = True
         await self.sync()
         self.assertEqual(await self.uids("messageNew"), [bad, good])
+        await self.check_index()
+
+    async def test_rows_that_cannot_be_read(self) -> None:
+        """Messages of which not even the flags can be read hide no other: not at first, not later, and not flags."""
+        for error in (ServerRefused("NO", "SERVERBUG", "broken"), ProtocolFault("cannot be read")):
+            await self.redis.call("FLUSHALL")
+            await self.begin(condstore=False)
+            bad = [self.box.deliver(OLD) for _ in range(700)][::300]
+            self.session.broken = dict.fromkeys(bad, error)
+            await self.sync()
+            self.assertEqual(set(self.on_server()) - set(await self.indexed()), set(bad))
+            uids = [self.box.deliver(NEW) for _ in range(40)]
+            self.session.broken[uids[7]] = error
+            await self.look()
+            self.assertEqual(await self.uids("messageNew"), [one for one in uids if one != uids[7]])
+            self.box.set_flags(uids[9], ("\\Seen",))
+            self.folder.hint_flags(700 + 10)
+            self.folder.hint_flags(700 + 8)
+            await self.sync()
+            self.assertEqual((await self.indexed())[uids[9]], ("\\Seen",))
+            self.session.broken = {}
+            await self.look()
+            await self.check_index()
+            self.assertEqual(sorted(await self.uids("messageNew")), uids)
+            self.assertEqual(self.folder.aside_until, 0)
+
+    async def test_nothing_can_be_read(self) -> None:
+        """A server that cannot show any message is not asked for each of them, and asked again later."""
+        await self.begin()
+        self.session.broken = {self.box.deliver(OLD): ProtocolFault("cannot be read") for _ in range(2000)}
+        await self.sync()
+        self.assertLess(len(self.session.calls), 40)
+        self.assertGreater(self.folder.aside_until, self.account._shared.clock.seconds())
+        self.session.broken = {}
+        self.folder.aside_until = 0
+        await self.sync()
         await self.check_index()
 
     async def test_folder_that_comes_back(self) -> None:
