@@ -95,12 +95,14 @@ class Resting:
         offered = self._way.idle and "IDLE" in session.capabilities
         if not offered or session.selected is None or began < self._polling_until:
             return False
+        if woken.raised:
+            return True  # there is work: what was not begun has not ended either
         try:
-            if not woken.raised:
-                await self._answered(session.idle_start(woken.raise_))
+            await self._answered(session.idle_start(woken.raise_))
             await woken.wait_for(self._clock, min(wait, self._way.renewal))
-        except ServerRefused:
-            self._polling_until = float("inf")
+        except ServerRefused as refused:
+            for_good = not refused.meaning.passes
+            self._polling_until = float("inf") if for_good else self._clock.seconds() + IDLE_PAUSE
             return False
         ended = not session.idling
         await self._answered(session.idle_stop())

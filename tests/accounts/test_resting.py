@@ -130,6 +130,38 @@ class IdleTests(RestingCase):
         self.session.abort("over")
         self.failureResultOf(resting, ConnectionLost)
 
+    def test_work_before_it_begins(self) -> None:
+        """Work that comes while the folder is selected is no end of IDLE: the server is not polled for it."""
+        for _ in range(IDLE_TIRED + 1):
+            self.ask(self.session.select("Work"), ('SELECT "Work"', SAME))
+            resting = self.rest()
+            self.woken.raise_()
+            self.peer.answer((SELECT, SAME))
+            self.successResultOf(resting)
+            self.assertEqual(self.peer.heard(), "")
+        resting = self.rest()
+        self.peer.answer(("IDLE", "+ idling"))
+        self.session.abort("over")
+        self.failureResultOf(resting, ConnectionLost)
+
+    def test_refused(self) -> None:
+        """IDLE that is refused for now is tried again after a while; refused for good, never on this session."""
+        for answer, later in ((". NO [UNAVAILABLE] later", "IDLE"), (". BAD what", "NOOP")):
+            self.setUp()
+            resting = self.settled()
+            self.peer.answer(("IDLE", answer))
+            self.successResultOf(resting)
+            resting = self.rest()
+            self.clock.advance(IDLE_ENDED_POLL)
+            self.peer.answer(("NOOP", ". OK"))
+            self.successResultOf(resting)
+            self.clock.advance(IDLE_PAUSE)
+            resting = self.rest()
+            self.clock.advance(0)
+            self.assertEqual(self.peer.heard().split()[1], later)
+            self.session.abort("over")
+            self.failureResultOf(resting, ConnectionLost)
+
     def test_folder_set_aside(self) -> None:
         """The rest ends when a folder that was set aside is to be tried again."""
         self.folders.by_path["Work"] = Folder("Work", aside_until=100.0)
