@@ -160,8 +160,9 @@ class Account(Service):
                 raise unavailable(self.state)
 
     def prod(self) -> None:
-        """Connect anew, now."""
+        """Connect anew, now, and try again whatever was refused."""
         self._reconnect.reset()
+        self._try_all()
         self._again = True
         self._prodded.raise_()
         self._woken.raise_()
@@ -170,9 +171,12 @@ class Account(Service):
         """Compare all folders with the server now."""
         self._look_around_at = 0.0
         self._look_again = True
+        self._try_all()
+        self._woken.raise_()
+
+    def _try_all(self) -> None:
         for folder in self.folders.by_path.values():
             folder.aside_until = 0.0
-        self._woken.raise_()
 
     def change(self, settings: AccountSettings, broken: str = "") -> None:
         """Go on with other settings: connect anew under them, if they are about the connection or the folders."""

@@ -23,7 +23,8 @@ log = Logger()
 
 ASIDE = 300.0  # seconds before a folder that would not open is tried again, doubled each time,
 PHANTOM = 3  # until it has been refused so many times in a row:
-PHANTOM_ASIDE = 6 * 3600.0  # then it is listed and not there, and tried after so long or when its numbers change
+PHANTOM_ASIDE = 6 * 3600.0  # then it is listed and not there, and tried after so long or when its numbers change,
+KNOWN_ASIDE = 1800.0  # but one that did open is no phantom
 THOROUGH = 1800.0  # seconds between two readings of all flags where the server cannot tell which changed
 
 
@@ -144,6 +145,8 @@ class Syncing:
         else:
             folder.failures += 1
             wait = ASIDE * 2 ** (folder.failures - 1) if folder.failures < PHANTOM else PHANTOM_ASIDE
+            if folder.position is not None:
+                wait = min(wait, KNOWN_ASIDE)
         folder.aside_until = until = self._shared.clock.seconds() + wait
         if meaning is Meaning.THROTTLED:  # whatever else is asked for meets the same
             for one in self._account.folders.by_path.values():

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from emailengine.accounts.folders import Folder
 from emailengine.accounts.oddities import bare_envelopes, watching
-from emailengine.accounts.patience import patiently
+from emailengine.accounts.patience import patiently, stay_away
 from emailengine.accounts.resting import Resting
 from emailengine.accounts.syncing import PHANTOM, THOROUGH
 from emailengine.core.flag import Flag
@@ -45,6 +45,7 @@ class Watch:
         self._clock: IReactorTime = shared.clock
         imap = account.settings.imap
         host = (imap.host if imap is not None else None) or ""
+        self._throttled_until = float("-inf")
         account.folders.bare_envelopes = bare_envelopes(host)
         self._resting = Resting(
             clock=shared.clock,
@@ -113,6 +114,7 @@ class Watch:
     async def _look_at(self, folder: Folder, told: Mapping[str, int | str] | None, items: Sequence[str]) -> None:
         values = told if told is not None else await self._numbers(folder, items)
         if values is None:
+            folder.dirty = folder.stale = True  # to open it tells
             return
         folder.told = seen = _seen(values)
         known = folder.position
@@ -133,15 +135,22 @@ class Watch:
         """A folder that the server lists and does not open is tried before its time when its numbers have changed."""
         if folder.failures < PHANTOM:
             return
-        before = folder.told
-        folder.told = _seen((told if told is not None else await self._numbers(folder, items)) or {})
-        if before is not None and folder.told is not None and folder.told != before:
+        seen = _seen((told if told is not None else await self._numbers(folder, items)) or {})
+        if seen is None:
+            return
+        before, folder.told = folder.told, seen
+        if before is not None and seen != before:
             folder.aside_until = 0.0
 
     async def _numbers(self, folder: Folder, items: Sequence[str]) -> Mapping[str, int | str] | None:
+        """What STATUS tells; None where it is refused, and while we are to ask for less."""
+        if self._clock.seconds() < self._throttled_until:
+            return None
         try:
             return await self._session.status(folder.path, items)
         except ServerRefused as refused:
+            if refused.meaning is Meaning.THROTTLED:
+                self._throttled_until = self._clock.seconds() + stay_away(refused, 0)
             log.info("no STATUS of {folder}: {reason}", folder=folder.path, reason=refused.message)
             return None
 

@@ -71,6 +71,7 @@ class Session:
         self.fuse: int | None = None
         self.unreadable: set[int] = set()  # UIDs of messages whose content the server cannot show
         self.broken: dict[int, Exception] = {}  # what a command ends with that asks for that message at all
+        self.closed: Exception | None = None  # why the folder does not open
         self.calls: list[str] = []
 
     def check(self) -> None:
@@ -90,6 +91,9 @@ class Session:
 
     async def select(self, path: str, *, read_only: bool = False) -> Selected:
         self._called("select")
+        if self.closed is not None:
+            self.selected = None
+            raise self.closed
         box = self.mailbox
         self.selected = Selected(
             path=path,

@@ -259,6 +259,21 @@ class ChangesTests(SyncingCase):
         await self.sync()
         await self.check_index()
 
+    async def test_folder_that_does_not_open_any_more(self) -> None:
+        """A folder that did open is tried within half an hour however often it was refused, and nothing is lost."""
+        await self.begin()
+        await self.sync()
+        self.session.closed = ServerRefused("NO", None, "not now")
+        uid = self.box.deliver(NEW)
+        for _ in range(9):
+            self.folder.aside_until = 0
+            await self.look()
+        self.assertLessEqual(self.folder.aside_until - self.account._shared.clock.seconds(), 1800)
+        self.session.closed = None
+        self.account.prod()
+        await self.sync()
+        self.assertEqual(await self.uids("messageNew"), [uid])
+
     async def test_folder_that_comes_back(self) -> None:
         """A folder that went and came back tells its messages under other event ids than before."""
         await self.begin()
