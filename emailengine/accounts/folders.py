@@ -82,6 +82,7 @@ class Folder:
     compared: float = float("-inf")  # when all flags were last read, on the account's clock
     failures: int = 0  # times in a row that it was refused
     delays: int = 0  # times in a row that it was refused for a reason that passes
+    vain: int = 0  # passes in a row that found nothing while news came that there is something
     aside_until: float = 0.0  # on the account's clock: not looked at before
     told: Seen | None = None  # its numbers, as STATUS told them last
     judged: Selected | None = None  # the selection of it whose numbers were dealt with last

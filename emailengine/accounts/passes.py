@@ -67,6 +67,8 @@ class Pass:
     floor: float | None
     arrivals: Arrivals
     said: Callable[[], None]
+    commits: int = field(default=0, init=False)
+    """How often it has written something."""
     _steps: deque[Callable[[], Awaitable[None]]] = field(factory=deque, init=False)
     _first: Iterator[tuple[int, int]] = field(factory=lambda: iter(()), init=False)
     _span: tuple[int, int] | None = field(default=None, init=False)
@@ -150,6 +152,7 @@ class Pass:
 
     async def _commit(self, position: Position, rows: Mapping[int, Mapping[int, Flags]], says: list[Say]) -> None:
         await self.ledger.commit(position, rows, says)
+        self.commits += 1
         if says:
             self.said()
 

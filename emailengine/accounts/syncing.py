@@ -25,6 +25,8 @@ ASIDE = 300.0  # seconds before a folder that would not open is tried again, dou
 PHANTOM = 3  # until it has been refused so many times in a row:
 PHANTOM_ASIDE = 6 * 3600.0  # then it is listed and not there, and tried after so long or when its numbers change,
 KNOWN_ASIDE = 1800.0  # but one that did open is no phantom
+VAIN = 5  # passes in a row for news that are none; then the next one waits a second, and twice as long each time,
+VAIN_LONGEST = 60.0  # to this: some servers tell with each answer how many messages there are
 THOROUGH = 1800.0  # seconds between two readings of all flags where the server cannot tell which changed
 
 
@@ -81,6 +83,7 @@ class Syncing:
         if not await going_on.slice():
             del self._passes[folder.path]
             self._over(folder)
+            self._note_vain(folder, going_on)
 
     async def _begin(self, folder: Folder, selected: Selected, fresh: bool) -> Pass | None:
         folder.dirty = False
@@ -129,6 +132,15 @@ class Syncing:
         folder.failures = folder.delays = 0
         if folder.flags_moved:
             folder.dirty = True
+
+    def _note_vain(self, folder: Folder, done: Pass) -> None:
+        if done.commits or not folder.dirty:
+            folder.vain = 0
+            return
+        folder.vain += 1
+        if folder.vain >= VAIN:
+            wait = min(VAIN_LONGEST, 2.0 ** min(folder.vain - VAIN, 10))
+            folder.aside_until = max(folder.aside_until, self._shared.clock.seconds() + wait)
 
     def _forget(self, folder: Folder) -> None:
         self._passes.pop(folder.path, None)

@@ -23,6 +23,7 @@ from emailengine.store.folders import FolderStore, StoredFolder
 from emailengine.store.index import Index
 from emailengine.store.say import SayStore
 from emailengine.sync.rows import flag_set
+from emailengine.wire.imap.fetch import Fetched
 from tests.accounts.simulated import Mailbox, Session
 from tests.redis_server import RedisCase
 
@@ -368,6 +369,36 @@ class ChangesTests(SyncingCase):
         self.session.calls.clear()
         await self.look()
         self.assertEqual((self.session.calls, self.folder.position), (["select"], before))
+
+
+class NaggingTests(SyncingCase):
+    async def test_news_with_each_answer(self) -> None:
+        """A server that tells of news whenever it is asked is not asked in a tight loop, and what is new is found."""
+        await self.begin()
+        await self.sync()
+        uid = self.box.deliver(NEW)
+        fetch = self.session.fetch
+
+        async def nagging(*args: Any, **more: Any) -> list[Fetched]:
+            found = await fetch(*args, **more)
+            self.folder.dirty = True
+            return found
+
+        self.session.fetch = nagging  # type: ignore[method-assign]
+        self.folder.dirty = True
+        await self.sync()
+        self.assertLess(len(self.session.calls), 20)
+        waits = []
+        for _ in range(10):
+            waits.append(self.folder.aside_until - self.account._shared.clock.seconds())
+            self.folder.aside_until = 0
+            await self.sync()
+        self.assertEqual(await self.uids("messageNew"), [uid])
+        self.assertTrue(0 < waits[0] <= 1 and 50 < waits[-1] <= 60, waits)
+        self.session.fetch = fetch  # type: ignore[method-assign]
+        self.folder.aside_until = 0
+        await self.sync()
+        self.assertEqual(self.folder.vain, 0)
 
 
 class AnythingTests(SyncingCase):
