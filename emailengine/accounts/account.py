@@ -134,7 +134,7 @@ class Account(Service):
         has no mailbox to ask, `Busy` when too many wait, `TimedOut` at the deadline.
         """
         work = partial(self._ask, verb, long)
-        return await deadline.bound(patiently(self._shared.clock, work) if verb.repeatable else work())
+        return await deadline.bound(patiently(self._shared.clock, work, deadline.left) if verb.repeatable else work())
 
     async def borrow(self, *, long: bool = True) -> Loan:
         """A session for a longer piece of work, to be given back. Raises as `ask`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Final, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
@@ -25,11 +26,14 @@ def stay_away(error: EmailEngineError, times: int) -> float:
     return min(LONGEST, _FIRST * 2 ** min(times, 10) if named is None else max(1.0, named))
 
 
-async def patiently(clock: IReactorTime, work: Callable[[], Awaitable[T]]) -> T:
+async def patiently(
+    clock: IReactorTime, work: Callable[[], Awaitable[T]], left: Callable[[], float] = lambda: inf
+) -> T:
     """
     The result of `work`, begun anew while the server throttles us, four times in all.
 
-    Only for work that may be repeated. Whoever cannot wait that long has a deadline over it.
+    Only for work that may be repeated. `left` says how many seconds whoever asked has still: where the server wants
+    more, the refusal is told at once.
     """
     for times in range(TRIES - 1):
         try:
@@ -38,5 +42,7 @@ async def patiently(clock: IReactorTime, work: Callable[[], Awaitable[T]]) -> T:
             if refused.meaning is not Meaning.THROTTLED:
                 raise
             wait = stay_away(refused, times)
+            if wait >= left():
+                raise
         await deferLater(clock, wait)
     return await work()

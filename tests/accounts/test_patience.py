@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from emailengine.accounts.patience import LONGEST, TRIES, patiently, stay_away
+from emailengine.core.deadline import Deadline
 from emailengine.errors import Meaning, ServerRefused
 
 
@@ -50,6 +51,15 @@ class PatienceTests(SynchronousTestCase):
     def test_other_refusals(self) -> None:
         """Any other refusal is told at once."""
         self.failureResultOf(self.begin(refused(Meaning.OTHER)), ServerRefused)
+
+    def test_no_time_for_it(self) -> None:
+        """Who has less time than the server wants is told so now, and not at the end of it."""
+        self.answers = [refused(Meaning.THROTTLED, 20), refused(Meaning.THROTTLED, 60)]
+        deadline = Deadline.after(self.clock, 30)
+        done = Deferred.fromCoroutine(deadline.bound(patiently(self.clock, self.work, deadline.left)))
+        self.clock.advance(20)
+        self.assertEqual(self.failureResultOf(done, ServerRefused).value.retry_after, 60)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_cancelled(self) -> None:
         """Cancelled while it waits, it asks no more."""
