@@ -240,9 +240,12 @@ class Session:
                 ended.callback(None)
 
         over.addBoth(tell)
-        try:
-            await bounded(self._clock, _DONE, ended)
-        except TimedOut:
+        began = self._clock.seconds()
+        while not over.called and (left := _DONE - (self._clock.seconds() - max(began, self.heard_at))) > 0:
+            with suppress(TimedOut):  # it may have much to tell before
+                ended = Deferred(lambda _: None)
+                await bounded(self._clock, left, ended)
+        if not over.called:
             self._connection.abort("no answer to DONE")
         self._connection.check()
 

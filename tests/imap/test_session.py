@@ -296,6 +296,20 @@ class LifeTests(SessionCase):
         self.failureResultOf(ended, ConnectionLost)
         self.assertTrue(self.peer.closed)
 
+    def test_idle_ends_slowly(self) -> None:
+        """A server that tells its news for long before it answers DONE is not silent."""
+        self.start(self.session.idle_start())
+        self.peer.say("+")
+        ended = self.start(self.session.idle_stop())
+        for n in range(5):
+            self.clock.advance(20)
+            self.peer.say(f"* {n} EXISTS")
+        self.assertNoResult(ended)
+        self.clock.advance(29)
+        self.peer.say("1 OK")
+        self.successResultOf(ended)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_idle_cancelled(self) -> None:
         """Who gives up waiting for IDLE leaves none running."""
         begun = self.start(self.session.idle_start())
