@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from emailengine.accounts.folders import Folder, Folders
 from emailengine.accounts.oddities import Ask, Watching
 from emailengine.core.flag import Flag
-from emailengine.errors import ServerRefused
+from emailengine.errors import ProtocolFault, ServerRefused
 from emailengine.imap.session import Session
 from emailengine.sync.plan import Look, Seen, plan
 
@@ -85,7 +85,8 @@ class Resting:
             return
         try:
             await self._answered(session.noop())
-        except ServerRefused:
+        except (ServerRefused, ProtocolFault):
+            session.check()
             if main is not None:
                 main.dirty = main.stale = True  # a server that knows no NOOP is asked by SELECT
 
@@ -142,7 +143,8 @@ class Resting:
         if selected is None or selected.path != main.path:
             try:
                 selected = await self._session.select(main.path)
-            except ServerRefused:
+            except (ServerRefused, ProtocolFault):
+                self._session.check()
                 main.dirty = main.stale = True  # the pass over it tells what is wrong
                 return
         # also when somebody else selected it: what that SELECT told nobody has looked at

@@ -15,7 +15,7 @@ from emailengine.accounts.resting import Resting
 from emailengine.accounts.syncing import PHANTOM, THOROUGH
 from emailengine.core.flag import Flag
 from emailengine.core.tasks import together
-from emailengine.errors import AuthenticationRefused, ConnectionLost, Meaning, ServerRefused
+from emailengine.errors import AuthenticationRefused, ConnectionLost, Meaning, ProtocolFault, ServerRefused
 from emailengine.imap.session import ListedFolder, Session
 from emailengine.model.account import AccountSettings
 from emailengine.model.event import Say
@@ -83,7 +83,7 @@ class Watch:
                 await self._look_at(folder, told.get(folder.path), items)
 
     async def _list(self, items: Sequence[str]) -> Sequence[ListedFolder]:
-        """What LIST tells; nothing where the server refuses to tell it again."""
+        """What LIST tells; nothing where the server refuses to tell it again, or cannot be understood then."""
         try:
             if self._folders.by_path:
                 listed = await self._session.list_folders(items)
@@ -92,6 +92,11 @@ class Watch:
         except ServerRefused as refused:
             if refused.meaning is Meaning.CREDENTIALS:  # Exchange takes a login that opens no mailbox
                 raise AuthenticationRefused(refused.message, code=refused.code, meaning=refused.meaning) from refused
+            if not self._folders.by_path:
+                raise
+            return ()
+        except ProtocolFault:
+            self._session.check()
             if not self._folders.by_path:
                 raise
             return ()
@@ -143,7 +148,7 @@ class Watch:
             folder.aside_until = 0.0
 
     async def _numbers(self, folder: Folder, items: Sequence[str]) -> Mapping[str, int | str] | None:
-        """What STATUS tells; None where it is refused, and while we are to ask for less."""
+        """What STATUS tells; None where it is refused or cannot be read, and while we are to ask for less."""
         if self._clock.seconds() < self._throttled_until:
             return None
         try:
@@ -152,6 +157,9 @@ class Watch:
             if refused.meaning is Meaning.THROTTLED:
                 self._throttled_until = self._clock.seconds() + stay_away(refused, 0)
             log.info("no STATUS of {folder}: {reason}", folder=folder.path, reason=refused.message)
+            return None
+        except ProtocolFault:
+            self._session.check()
             return None
 
     async def _take_empty(self, folder: Folder, told: Mapping[str, int | str] | None) -> None:

@@ -223,6 +223,20 @@ class PollTests(RestingCase):
         self.peer.answer(("NOOP", ". OK"))
         self.successResultOf(resting)
 
+    def test_answer_that_cannot_be_read(self) -> None:
+        """News that cannot be read, or a SELECT that brings them, do not end the session: the folder is looked into."""
+        resting = self.rest()
+        self.peer.answer((SELECT, "* 1 FETCH (FLAGS\n. OK done"))
+        self.successResultOf(resting)
+        self.assertTrue(self.inbox.dirty and self.inbox.stale)
+        self.inbox.dirty = self.inbox.stale = False
+        self.ask(self.session.select("INBOX"), (SELECT, SAME))
+        resting = self.rest()
+        self.clock.advance(120)
+        self.peer.answer(("NOOP", "* 1 FETCH (FLAGS\n. OK done"))
+        self.successResultOf(resting)
+        self.assertTrue(self.inbox.dirty and self.inbox.stale and self.session.alive)
+
     def test_noop_unknown(self) -> None:
         """A server that knows no NOOP is asked by a SELECT."""
         resting = self.settled()

@@ -170,14 +170,17 @@ class NumbersTests(ServersCase):
 
 class RefusalsTests(ServersCase):
     def test_no_status(self) -> None:
-        """A folder whose STATUS is refused is opened to see what is new in it, and one after the other if throttled."""
-        for answer, asked in (("TAG NO [CANNOT] not for this", 6), (self.THROTTLED.replace("400 milli", "3 "), 3)):
+        """A folder whose STATUS is refused or cut is opened to see what is new in it, and one after the other if throttled."""
+        cut = "* STATUS Work (MESSAGES\nTAG OK done"
+        throttled = self.THROTTLED.replace("400 milli", "3 ")
+        for answer, asked in (("TAG NO [CANNOT] not for this", 6), (throttled, 3), (cut, 6)):
             server = self.serve()
             for name in ("Work", "Play"):
                 server.folders[name] = Folder()
             self.daemon.ask("POST", "/v1/account", self.body(server))
             self.daemon.wait_for_state(self.account, "connected")
             server.answers["STATUS"] = answer
+            server.answers["LIST"] = '* LIST () "/\nTAG OK done'
             server.deliver("Work")
             server.deliver("Play")
             before = len(self.told())
@@ -185,6 +188,7 @@ class RefusalsTests(ServersCase):
             found = self.wait_for(before + 2)[before:]
             self.assertEqual({one["path"] for one in found}, {"Work", "Play"})
             self.assertLess(sum(one.startswith("STATUS") for one in server.said), asked)
+            self.assertEqual(server.logins, 1)
             self.daemon.ask("DELETE", f"/v1/account/{self.account}")
 
     THROTTLED = "TAG BAD Request is throttled. Suggested Backoff Time: 400 milliseconds"
