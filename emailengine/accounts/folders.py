@@ -13,6 +13,7 @@ from emailengine.sync.plan import Position, Seen
 from emailengine.wire.imap.responses import Exists, Expunge, Fetch, Response, Vanished
 
 _HINTS = 64  # messages by sequence number; beyond that all flags are read again
+_CHANGED = 1000  # messages by UID, the same
 
 
 class Numbering(Protocol):
@@ -103,6 +104,9 @@ class Folder:
     def hint_changed(self, uid: int) -> None:
         """We changed that message's flags: the server may not tell us."""
         self.dirty = self.flags_moved = True
+        if len(self.moved_uids) >= _CHANGED:  # perhaps nobody ever looks into it
+            self.moved_uids.clear()
+            self.moved = None
         self.moved_uids.add(uid)
 
     def hint_gone(self) -> None:

@@ -63,6 +63,9 @@ class Syncing:
 
     async def _slice(self, folder: Folder) -> None:
         going_on = self._passes.get(folder.path)
+        if going_on is not None and going_on.folder is not folder:  # it was gone meanwhile, and is another one
+            self._forget(folder)
+            going_on = None
         selected = self._session.selected
         fresh = selected is None or selected.path != folder.path or (folder.stale and going_on is None)
         if fresh or selected is None:

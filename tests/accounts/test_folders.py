@@ -117,6 +117,14 @@ class HintTests(SynchronousTestCase):
             told = folder.take_hints()
             self.assertEqual((told.moved, told.numbers), (True, None))
 
+    def test_our_own_changes(self) -> None:
+        """Changes of our own in a folder that nobody looks into are not kept one by one for ever."""
+        folder = Folder("Work", watched=False)
+        for uid in range(10_000):
+            folder.hint_changed(uid)
+        self.assertLessEqual(len(folder.moved_uids), 1000)
+        self.assertIsNone(folder.take_hints().numbers)
+
     def test_gone_alone(self) -> None:
         """Messages that go say nothing of flags."""
         folder = Folder("A", dirty=False)

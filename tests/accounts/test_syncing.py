@@ -13,6 +13,7 @@ from emailengine.accounts.ledger import Ledger
 from emailengine.accounts.shared import Shared
 from emailengine.accounts.syncing import Syncing
 from emailengine.accounts.verbs.reading import TextWish
+from emailengine.accounts.watch import held
 from emailengine.core.secrets import Vault
 from emailengine.errors import ConnectionLost, ProtocolFault, ServerRefused
 from emailengine.model.account import AccountSettings
@@ -274,6 +275,21 @@ class ChangesTests(SyncingCase):
         self.account.prod()
         await self.sync()
         self.assertEqual(await self.uids("messageNew"), [uid])
+
+    async def test_gone_in_the_middle(self) -> None:
+        """A folder that is deleted and made anew under the same numbers in the middle of a pass is read anew."""
+        await self.begin(notify_from=None)
+        for _ in range(1300):
+            self.box.deliver(OLD)
+        await self.syncing.slice(self.folder)
+        self.assertTrue(self.folder.busy)
+        del self.account.folders.by_path["INBOX"]
+        await self.folders.save("a", self.account.owner, [], ["INBOX"])
+        again = StoredFolder(path="INBOX", special_use="\\Inbox")
+        await self.folders.save("a", self.account.owner, [again], [])
+        self.folder = self.account.folders.by_path["INBOX"] = held(again)
+        await self.sync()
+        await self.check_index()
 
     async def test_folder_that_comes_back(self) -> None:
         """A folder that went and came back tells its messages under other event ids than before."""
