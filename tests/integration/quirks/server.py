@@ -53,6 +53,7 @@ class QuirkyServer:
         self.wants_id = False  # before it opens a folder
         self.backwards = False  # rows of FETCH from the last to the first
         self.bare_envelopes = False  # without addresses
+        self.cut: set[int] = set()  # UIDs of messages whose every row ends too soon
         self.folders = {"INBOX": Folder()}
         self.answers: dict[str, list[str] | str] = {}
         self.said: list[str] = []
@@ -257,7 +258,8 @@ class _Session:
         rows = list(enumerate(messages, 1))
         for seq, uid in reversed(rows) if self._server.backwards else rows:
             if (uid if by_uid else seq) in wanted:
-                self._say(b"* %d FETCH (%s)" % (seq, b" ".join(self._told(uid, items))))
+                end = b"" if uid in self._server.cut else b")"
+                self._say(b"* %d FETCH (%s%s" % (seq, b" ".join(self._told(uid, items)), end))
         return "OK done"
 
     def _told(self, uid: int, items: str) -> list[bytes]:

@@ -66,6 +66,22 @@ class QuirksTests(QuirksCase):
         self.assertEqual(self.wait_for(1)[0]["data"]["subject"], "number 1")
         self.assertLessEqual(server.logins, 2)
 
+    def test_rows_that_cannot_be_read(self) -> None:
+        """A message of which not even the flags can be read hides no other, and is told when it can be."""
+        server = self.serve()
+        self.connect(server)
+        server.cut = {2}
+        server.deliver(count=4)
+        self.assertEqual({one["data"]["uid"] for one in self.wait_for(3)}, {1, 3, 4})
+        server.deliver()
+        self.assertEqual({one["data"]["uid"] for one in self.wait_for(4)}, {1, 3, 4, 5})
+        server.cut = set()
+        self.daemon.ask("PUT", f"/v1/account/{self.account}/sync", {"sync": True})
+        self.assertEqual({one["data"]["uid"] for one in self.wait_for(5)}, {1, 2, 3, 4, 5})
+        self.assertEqual(len(self.told()), 5)
+        eventually(lambda: server.sessions[0].idling, "the first session is the one that is watched")
+        self.assertLessEqual(server.logins, 2)  # one of them to read content
+
     def test_folder_locked_at_first_sight(self) -> None:
         """A folder that does not open at first is read later, and its mail is announced then."""
         server = self.serve()
