@@ -26,7 +26,7 @@ def check(data: bytes) -> None:
     """Raises AssertionError, or what should not have been raised."""
     for max_line, max_literal in _LIMITS:
         _split(data, max_line, max_literal)
-    for pieces in Splitter().feed(data):
+    for pieces in _fed(Splitter(), [data])[0]:
         _read(pieces)
     _read([data.replace(b"\n", b" ")])
     _name(data)
