@@ -1,4 +1,4 @@
-"""A session with a scripted server, for the tests of what its methods say and hear."""
+"""Sessions with a scripted server, for the tests of how they come about and of what their methods say and hear."""
 
 from __future__ import annotations
 
@@ -15,13 +15,30 @@ from emailengine.imap.hearing import Ears
 from emailengine.imap.opening import literal_mode
 from emailengine.imap.session import Selected, Session
 from emailengine.wire.imap.responses import Namespace, Response
-from tests.imap.peer import MODERN, Peer
+from tests.imap.peer import MODERN, Opening, Peer
 
 OLD = "IMAP4rev1 IDLE"
 SELECTED = (
     "* FLAGS (\\Seen)\n* 3 EXISTS\n* 0 RECENT\n* OK [UNSEEN 1] x\n* OK [UIDVALIDITY 7] x\n* OK [UIDNEXT 12] x\n"
     "* OK [HIGHESTMODSEQ 99] x\n* OK [PERMANENTFLAGS (\\Seen \\*)] x\n. OK [READ-WRITE] done"
 )
+
+
+class OpeningCase(SynchronousTestCase):
+    """For tests of how a session comes about, or does not."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+
+    def tearDown(self) -> None:
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def failed(self, opening: Opening, kind: type[EmailEngineError]) -> EmailEngineError:
+        """The error it ended in, the connection being closed and the secret in no error."""
+        error: EmailEngineError = self.failureResultOf(opening.session, kind).value
+        self.assertTrue(opening.peer.closed)
+        self.assertNotIn("secret", str(error))
+        return error
 
 
 class SessionCase(SynchronousTestCase):

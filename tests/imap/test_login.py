@@ -7,13 +7,11 @@ import hashlib
 import hmac
 
 import attrs
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from emailengine.errors import (
     AuthenticationRefused,
     ConnectionLost,
-    EmailEngineError,
     Meaning,
     NotNow,
     ProtocolFault,
@@ -21,6 +19,7 @@ from emailengine.errors import (
 )
 from emailengine.imap.login import COMMAND, ways
 from emailengine.net.credentials import Credentials
+from tests.imap.case import OpeningCase
 from tests.imap.peer import ANNA, TARGET, Opening
 
 SECURE = attrs.evolve(TARGET, secure=True, port=993)
@@ -74,20 +73,7 @@ class Judge:
         return base64.b64encode(b"v=" + base64.b64encode(hmac.digest(server, everything, "sha256"))).decode()
 
 
-class LoginTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.clock = Clock()
-
-    def tearDown(self) -> None:
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def failed(self, opening: Opening, kind: type[EmailEngineError]) -> EmailEngineError:
-        """The error it ended in, the connection being closed and the secret in no error."""
-        error: EmailEngineError = self.failureResultOf(opening.session, kind).value
-        self.assertTrue(opening.peer.closed)
-        self.assertNotIn("secret", str(error))
-        return error
-
+class LoginTests(OpeningCase):
     def salted(self, opening: Opening, judge: Judge, **options: int) -> bytes:
         """Let it begin SCRAM-SHA-256 and give it the salt; what it answers."""
         line = opening.peer.heard()

@@ -18,13 +18,13 @@ from emailengine.errors import (
     AuthenticationRefused,
     ConnectFailed,
     ConnectionLost,
-    EmailEngineError,
     Meaning,
     ProtocolFault,
     TimedOut,
     TlsFailed,
 )
 from emailengine.net.credentials import Credentials
+from tests.imap.case import OpeningCase
 from tests.imap.peer import TARGET, Opening
 
 SECURE = attrs.evolve(TARGET, secure=True, port=993)
@@ -32,20 +32,7 @@ PLAIN = base64.b64encode(b"\0anna\0secret").decode()
 TOKEN = Credentials(user="anna", access_token="t0ken")
 
 
-class OpeningTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.clock = Clock()
-
-    def tearDown(self) -> None:
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def failed(self, opening: Opening, kind: type[EmailEngineError]) -> EmailEngineError:
-        """The error it ended in, the connection being closed and the secret in no error."""
-        error: EmailEngineError = self.failureResultOf(opening.session, kind).value
-        self.assertTrue(opening.peer.closed)
-        self.assertNotIn("secret", str(error))
-        return error
-
+class OpeningTests(OpeningCase):
     def test_few_round_trips(self) -> None:
         """Where the server tells its capabilities by itself they are not asked for; ID and ENABLE go together."""
         opening = Opening(self.clock, SECURE)

@@ -30,13 +30,6 @@ class ListEntry:
     kind: str = "LIST"
     old_name: str | None = None
 
-    @property
-    def child_info(self) -> frozenset[str]:
-        """CHILDINFO: which options of LIST the children meet, upper case."""
-        told = self.extended.get("CHILDINFO")
-        words = told if isinstance(told, list) else [told]
-        return frozenset([one.decode("utf-8", "replace").upper() for one in words if isinstance(one, bytes)])
-
 
 @define
 class StatusData:
